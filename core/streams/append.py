@@ -1,0 +1,129 @@
+"""What one batch needs to read before it is decided, and what it writes when it is.
+
+The shell fetches `Needs` in one statement, `core.streams.partition` decides, and the shell writes an
+`Append` in one statement that proves the partition's epoch (reliability rule R2). Both are sets: their cost
+in statements is constant.
+"""
+
+from dataclasses import dataclass, field
+
+from core.instants import Instant
+from core.streams.event import Event
+
+ResourceKey = tuple[bytes, str, bytes]
+"""(organization id, type, resource id)."""
+ExternalKey = tuple[bytes, str, str]
+"""(organization id, type, external id)."""
+ReferrerKey = tuple[bytes, str, str, str]
+"""(organization id, referring type, its field, the public id that it refers to)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRow:
+    """One resource as it is stored. `data` is JSON text: the type's own fields and `metadata`."""
+
+    organization_id: bytes
+    type: str
+    id: bytes
+    external_id: str
+    data: bytes
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+    @property
+    def key(self) -> ResourceKey:
+        """What names it in the whole installation."""
+        return (self.organization_id, self.type, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One used idempotency key. `answer` is the msgpack of the outcome that every repeat gets."""
+
+    organization_id: bytes
+    key: str
+    fingerprint: bytes
+    answer: bytes
+
+
+@dataclass(slots=True)
+class StreamState:
+    """Where one organization's stream stands, in its owner's memory."""
+
+    epoch: str
+    last_seq: int
+    last_day: int
+    """Day number of the newest event: neither it nor `last_created_at` ever falls along `seq`."""
+    last_created_at: int = 0
+
+
+@dataclass(slots=True)
+class Needs:
+    """What the decisions of one batch depend on and memory does not hold."""
+
+    organizations: set[bytes] = field(default_factory=set)
+    channels: set[tuple[bytes, str]] = field(default_factory=set)
+    keys: set[tuple[bytes, str]] = field(default_factory=set)
+    resources: set[ResourceKey] = field(default_factory=set)
+    externals: set[ExternalKey] = field(default_factory=set)
+    referrers: set[ReferrerKey] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.organizations
+            or self.channels
+            or self.keys
+            or self.resources
+            or self.externals
+            or self.referrers
+        )
+
+
+@dataclass(slots=True)
+class Found:
+    """What the database answered. Absent from a mapping means: asked for, and not there."""
+
+    streams: dict[bytes, StreamState] = field(default_factory=dict)
+    channels: dict[tuple[bytes, str], int] = field(default_factory=dict)
+    """Last offset of each channel."""
+    keys: dict[tuple[bytes, str], KeyRow] = field(default_factory=dict)
+    resources: dict[ResourceKey, ResourceRow] = field(default_factory=dict)
+    """Those asked for by key, by external id, and the referrers found, all under their keys."""
+    externals: dict[ExternalKey, ResourceKey] = field(default_factory=dict)
+    referrers: dict[ReferrerKey, list[ResourceKey]] = field(default_factory=dict)
+    """At most `REFERRERS_MAX` + 1 of each, so that "too many" can be told."""
+
+
+REFERRERS_MAX = 100
+"""A delete that would take more referrers along is refused with `conflict`: one command stays one small
+batch."""
+
+
+@dataclass(slots=True)
+class StreamMove:
+    """One organization's head: what it was read as, and what it becomes."""
+
+    organization_id: bytes
+    read_seq: int
+    last_seq: int
+    day: int
+
+
+@dataclass(slots=True)
+class Append:
+    """The rows of one batch. Empty lists are legal: a batch of refusals writes only keys, or nothing."""
+
+    streams: list[StreamMove] = field(default_factory=list)
+    channels: dict[tuple[bytes, str], int] = field(default_factory=dict)
+    """New last offset of each channel touched."""
+    events: list[tuple[bytes, int, Event]] = field(default_factory=list)
+    """(organization id, day number, event), ascending by seq within an organization."""
+    keys: list[tuple[int, KeyRow]] = field(default_factory=list)
+    """(day number, row)."""
+    resources: list[ResourceRow] = field(default_factory=list)
+    """Final state of each resource created or changed; one row a resource."""
+    deletions: list[ResourceKey] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.streams or self.keys)

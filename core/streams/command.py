@@ -1,0 +1,102 @@
+"""What a gateway asks of an organization's single writer.
+
+Like events these structs cross process borders on links: fields are only added at the end, with a default.
+"""
+
+from core.streams.event import ClientInfo, Wire
+
+
+class Publish(Wire, frozen=True, tag=0):
+    """Append one publication to each of `channels` (1 to 1,000, distinct): one event with several entries."""
+
+    channels: tuple[str, ...]
+    data: bytes
+    info: ClientInfo | None = None
+    tags: dict[str, str] | None = None
+    ephemeral: bool = False
+
+
+class Target(Wire, frozen=True):
+    """Names a resource: by `id` (16 bytes), or when that is empty by its `external_id`."""
+
+    type: str
+    id: bytes = b""
+    external_id: str = ""
+
+
+class Condition(Wire, frozen=True):
+    """`If-Match` and `If-None-Match` of a write. `if_match`: a version, 0 for none given, -1 for `*`."""
+
+    if_match: int = 0
+    must_not_exist: bool = False
+
+
+class Create(Wire, frozen=True, tag=1):
+    """Create a resource. `document` is JSON: the type's own fields plus `metadata`, already validated."""
+
+    type: str
+    id: bytes
+    document: bytes
+    external_id: str = ""
+
+
+class Put(Wire, frozen=True, tag=2):
+    """Create or replace the resource named by `target`; `new_id` is its id when it does not exist yet."""
+
+    target: Target
+    new_id: bytes
+    document: bytes
+    condition: Condition = Condition()
+
+
+class Patch(Wire, frozen=True, tag=3):
+    """Apply an RFC 7396 merge patch; the result is validated by the writer."""
+
+    target: Target
+    patch: bytes
+    condition: Condition = Condition()
+
+
+class Delete(Wire, frozen=True, tag=4):
+    """Delete a resource that nothing refers to (or whose referrers the schema lets go)."""
+
+    target: Target
+    condition: Condition = Condition()
+
+
+Change = Publish | Create | Put | Patch | Delete
+
+
+class Item(Wire, frozen=True):
+    """One member of an atomic command, with the event id that its effect will bear."""
+
+    event_id: bytes
+    change: Change
+
+
+class Atomic(Wire, frozen=True, tag=5):
+    """Several changes in one transaction: all take effect, or the first that fails refuses all."""
+
+    items: tuple[Item, ...]
+
+
+Operation = Publish | Create | Put | Patch | Delete | Atomic
+
+
+class Command(Wire, frozen=True):
+    """One write, as a gateway hands it to the organization's single writer.
+
+    `event_id` is chosen by the gateway and names the command's effect in the log: it settles what happened
+    when an answer is lost (R13). `key` is the caller's idempotency key ("" = none), scoped to the
+    organization; `fingerprint` the SHA-256 of the request that it stood on. `left_ms` is how long the
+    caller will still wait: no wall clock crosses a border.
+    """
+
+    organization_id: bytes
+    event_id: bytes
+    operation: Operation
+    left_ms: int
+    key: str = ""
+    fingerprint: bytes = b""
+    actor: str = ""
+    trace_id: bytes = b""

@@ -1,0 +1,76 @@
+"""What the log holds and what leaves it live.
+
+These structs cross process borders on links (msgpack, arrays), so a field is only ever added at the end,
+with a default. Ids are 16 raw bytes, instants microseconds (see `core.ids`, `core.instants`).
+"""
+
+from typing import Final
+
+import msgspec
+
+PUBLICATION_CREATED: Final = "publication.created"
+
+
+class Wire(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of what travels on links: immutable, compact, and free of reference cycles."""
+
+
+class ClientInfo(Wire, frozen=True):
+    """The connected client that published: what subscribers see as `info`."""
+
+    user: str
+    client: str
+    connection_info: bytes = b""
+    """Raw JSON, or nothing."""
+
+
+class Event(Wire, frozen=True):
+    """One fact of an organization's log, immutable from its commit on.
+
+    `entries` gives the channels it stands in with its offset there, in the order the writer was asked for.
+    For a publication `data` is exactly what was published (JSON or not); for a resource's event it is the
+    JSON of the event object's `data` member: `{"object":{…},"previous_attributes":{…}}`.
+    """
+
+    seq: int
+    id: bytes
+    type: str
+    created_at: int
+    data: bytes
+    entries: tuple[tuple[str, int], ...]
+    info: ClientInfo | None = None
+    tags: dict[str, str] | None = None
+    actor: str = ""
+    trace_id: bytes = b""
+    subject: str = ""
+    """`<type>/<public id>` of the resource that changed; empty for publications."""
+
+
+class LiveBatch(Wire, frozen=True):
+    """Events of one organization that one commit made durable: contiguous and ascending by `seq`.
+
+    Given out only after the commit was acknowledged (reliability rule R5). The last `seq` is the announced
+    head.
+    """
+
+    organization_id: bytes
+    epoch: str
+    events: tuple[Event, ...]
+
+
+class Head(Wire, frozen=True):
+    """The announced head of an organization's log: everything up to `seq` is durable and may be read."""
+
+    organization_id: bytes
+    epoch: str
+    seq: int
+
+
+class EphemeralPublication(Wire, frozen=True):
+    """A publication that is not stored: delivered at most once, without offset, moving no position."""
+
+    organization_id: bytes
+    channel: str
+    data: bytes
+    info: ClientInfo | None = None
+    tags: dict[str, str] | None = None

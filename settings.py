@@ -1,0 +1,187 @@
+"""The only reader of the environment: one frozen object, read once, passed by value.
+
+Every key has its unit in its name, a default, and beside it what happens at the limit. A group `log` with a
+key `batch_commands_max` is set by `TIDINGS_LOG_BATCH_COMMANDS_MAX`; `DATABASE_URL`, `REDIS_URL` and
+`RAY_ADDRESS` keep the names that every host gives them.
+"""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Installation(BaseSettings):
+    """Where this installation lives and what it is reached by."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_")
+
+    data_dir: Path = Field(default=Path(".tidings"), description="Everything that `tidings up` keeps.")
+    host: str = Field(default="127.0.0.1", description="Address that the edge listens on.")
+    port: int = Field(
+        default=8000, ge=1, le=65_500, description="Port of the edge; +10 api, +11 WebSocket, +12 streams."
+    )
+    public_url: str = Field(
+        default="", description="Origin as clients see it; empty: http://localhost:<port>."
+    )
+    schemas_dir: Path = Field(default=Path("schemas"), description="Resource types, one JSON Schema a file.")
+    kek_file: Path | None = Field(
+        default=None, description="Key file that seals secrets; empty: <data_dir>/kek, made at first."
+    )
+    cluster_key_file: Path | None = Field(
+        default=None, description="Key that links prove; empty: <data_dir>/cluster_key."
+    )
+    database_url: str = Field(
+        default="", validation_alias=AliasChoices("DATABASE_URL"), description="External PostgreSQL."
+    )
+    redis_url: str = Field(
+        default="", validation_alias=AliasChoices("REDIS_URL"), description="External Redis or Valkey."
+    )
+    ray_address: str = Field(
+        default="", validation_alias=AliasChoices("RAY_ADDRESS"), description="External Ray cluster."
+    )
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port under which clients reach this installation, without a trailing slash."""
+        return (self.public_url or f"http://localhost:{self.port}").rstrip("/")
+
+    @property
+    def api_port(self) -> int:
+        """Port of the REST listeners, shared by the replicas of a node."""
+        return self.port + 10
+
+    @property
+    def websocket_port(self) -> int:
+        """Port of the WebSocket listeners, shared by the replicas of a node."""
+        return self.port + 11
+
+    @property
+    def streams_port(self) -> int:
+        """Port of the SSE and HTTP-stream listeners, shared by the replicas of a node."""
+        return self.port + 12
+
+
+class Log(BaseSettings):
+    """The single writers of the log, and how long it is kept."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_LOG_")
+
+    partitions: int = Field(
+        default=4, ge=1, le=1024, description="Partitions of the log; fixed at first start."
+    )
+    owners: int = Field(default=2, ge=1, le=256, description="Owner actors; each holds several partitions.")
+    lease_s: float = Field(default=10.0, description="A partition whose lease ran out may be taken.")
+    lease_renew_s: float = Field(default=3.0, description="How often an owner renews its leases.")
+    commit_deadline_s: float = Field(
+        default=5.0, description="Then the commit's socket is dropped; outcome unknown."
+    )
+    batch_commands_max: int = Field(
+        default=500, description="Commands in one commit; the rest waits for the next."
+    )
+    batch_bytes_max: int = Field(default=1_048_576, description="Bytes of commands in one commit.")
+    queue_commands_max: int = Field(default=10_000, description="Per partition; past it capacity_reduced.")
+    queue_bytes_max: int = Field(default=16_777_216, description="Per partition; past it capacity_reduced.")
+    channel_heads_max: int = Field(
+        default=100_000, description="Channel heads in memory per owner; the oldest leave."
+    )
+    retention_days: int = Field(default=30, ge=1, description="How long events can be read.")
+    retention_slack_days: int = Field(
+        default=2, ge=1, description="A day is dropped this long after its retention."
+    )
+    partitions_ahead_days: int = Field(
+        default=7, ge=2, description="Days whose table partitions exist in advance."
+    )
+    idempotency_days: int = Field(
+        default=1, ge=1, description="Whole days that keys are kept beyond the day of use."
+    )
+    request_deadline_ms: int = Field(default=10_000, description="How long a caller waits for an outcome.")
+
+
+class Links(BaseSettings):
+    """The connections between processes that carry commands and live events."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_LINKS_")
+
+    ping_s: float = Field(default=1.0, description="Each side sends at least this often.")
+    silence_s: float = Field(default=5.0, description="A link that is silent this long is closed.")
+    outstanding_commands_max: int = Field(default=10_000, description="Per link; past it capacity_reduced.")
+    outstanding_bytes_max: int = Field(default=16_777_216, description="Per link; past it capacity_reduced.")
+    unsent_bytes_max: int = Field(
+        default=16_777_216, description="Per link; past it the owner drops the link."
+    )
+    frame_bytes_max: int = Field(default=16_777_216, description="A longer frame closes the link.")
+    route_refresh_s: float = Field(
+        default=5.0, description="How often callers re-read where partitions live."
+    )
+
+
+class Api(BaseSettings):
+    """Limits of REST."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_API_")
+
+    body_bytes_max: int = Field(default=1_048_576, description="Decoded request body; past it 413.")
+    document_bytes_max: int = Field(default=65_536, description="One resource or publication; past it 413.")
+    json_depth_max: int = Field(default=32, description="Past it 400.")
+    members_max: int = Field(default=1_000, description="Members of one JSON object; past it 400.")
+    uri_bytes_max: int = Field(default=8_192, description="Past it 414.")
+    concurrency_max: int = Field(default=1_000, description="Requests in flight per replica; past it 503.")
+    credential_cache_s: float = Field(default=60.0, description="How long a verified key is believed.")
+    credentials_max: int = Field(
+        default=10_000, description="Cached credentials per process; the oldest leave."
+    )
+    database_connections_max: int = Field(
+        default=8, description="Read connections per process; more callers wait."
+    )
+
+
+class Realtime(BaseSettings):
+    """Limits of sockets and streams."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_REALTIME_")
+
+    ping_s: float = Field(default=25.0, description="Server ping interval.")
+    pong_s: float = Field(default=8.0, description="Then 3012.")
+    connect_s: float = Field(
+        default=10.0, description="A socket without connect is closed after this with 3502."
+    )
+    expiry_grace_s: float = Field(default=25.0, description="A connection lives this long past its token.")
+    message_bytes_max: int = Field(default=65_536, description="Incoming message; past it close 1009.")
+    outbox_bytes_max: int = Field(
+        default=1_048_576, description="Unsent bytes of one connection; past it 3008."
+    )
+    frame_bytes_max: int = Field(default=262_144, description="One outgoing frame; more is split.")
+    channels_max: int = Field(default=128, description="Subscriptions per connection; past it error 106.")
+    frame_commands_max: int = Field(default=256, description="Commands in one frame; past it 3501.")
+    pending_commands_max: int = Field(
+        default=256, description="Unanswered commands per connection; then it is read no further."
+    )
+    history_max: int = Field(default=300, description="Publications in one page of history and recovery.")
+    page_bytes_max: int = Field(default=262_144, description="Bytes in one page of recovery.")
+    recent_bytes_max: int = Field(
+        default=8_388_608, description="Newest events in memory per organization; older from PostgreSQL."
+    )
+    gap_events_max: int = Field(
+        default=10_000, description="Live events held while a gap is filled; more is re-read."
+    )
+    noted_events_max: int = Field(
+        default=1_000, description="Events noted for one subscription that catches up; more is re-read."
+    )
+    connections_max: int = Field(default=100_000, description="Sockets per replica; past it 503.")
+    drain_s: float = Field(default=3.0, description="Over which a stopping replica closes its sockets.")
+    read_buffer_bytes: int = Field(
+        default=1_024, description="First read buffer of a socket; grows as needed."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    installation: Installation = Field(default_factory=Installation)
+    log: Log = Field(default_factory=Log)
+    links: Links = Field(default_factory=Links)
+    api: Api = Field(default_factory=Api)
+    realtime: Realtime = Field(default_factory=Realtime)
