@@ -1,1 +1,1 @@
-"""."""
+"""The outside world, one folder each: PostgreSQL, links, Redis, embedded programs, telemetry."""

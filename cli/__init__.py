@@ -1,1 +1,1 @@
-"""."""
+"""The `tidings` command, one verb a file: parse, wire, run, show progress."""

@@ -7,34 +7,24 @@ in statements is constant.
 
 from dataclasses import dataclass, field
 
-from core.instants import Instant
+from core.resources.row import ExternalKey, ResourceKey, ResourceRow
 from core.streams.event import Event
 
-ResourceKey = tuple[bytes, str, bytes]
-"""(organization id, type, resource id)."""
-ExternalKey = tuple[bytes, str, str]
-"""(organization id, type, external id)."""
+__all__ = [
+    "Append",
+    "ExternalKey",
+    "Found",
+    "KeyRow",
+    "Needs",
+    "ReferrerKey",
+    "ResourceKey",
+    "ResourceRow",
+    "StreamMove",
+    "StreamState",
+]
+
 ReferrerKey = tuple[bytes, str, str, str]
 """(organization id, referring type, its field, the public id that it refers to)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceRow:
-    """One resource as it is stored. `data` is JSON text: the type's own fields and `metadata`."""
-
-    organization_id: bytes
-    type: str
-    id: bytes
-    external_id: str
-    data: bytes
-    version: int
-    created_at: Instant
-    updated_at: Instant
-
-    @property
-    def key(self) -> ResourceKey:
-        """What names it in the whole installation."""
-        return (self.organization_id, self.type, self.id)
 
 
 @dataclass(frozen=True, slots=True)
