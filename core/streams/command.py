@@ -6,7 +6,7 @@ Like events these structs cross process borders on links: fields are only added 
 from core.streams.event import ClientInfo, Wire
 
 
-class Publish(Wire, frozen=True, tag=0):
+class Publish(Wire, frozen=True, tag_field="operation", tag=0):
     """Append one publication to each of `channels` (1 to 1,000, distinct): one event with several entries."""
 
     channels: tuple[str, ...]
@@ -31,7 +31,7 @@ class Condition(Wire, frozen=True):
     must_not_exist: bool = False
 
 
-class Create(Wire, frozen=True, tag=1):
+class Create(Wire, frozen=True, tag_field="operation", tag=1):
     """Create a resource. `document` is JSON: the type's own fields plus `metadata`, already validated."""
 
     type: str
@@ -40,7 +40,7 @@ class Create(Wire, frozen=True, tag=1):
     external_id: str = ""
 
 
-class Put(Wire, frozen=True, tag=2):
+class Put(Wire, frozen=True, tag_field="operation", tag=2):
     """Create or replace the resource named by `target`; `new_id` is its id when it does not exist yet."""
 
     target: Target
@@ -49,7 +49,7 @@ class Put(Wire, frozen=True, tag=2):
     condition: Condition = Condition()
 
 
-class Patch(Wire, frozen=True, tag=3):
+class Patch(Wire, frozen=True, tag_field="operation", tag=3):
     """Apply an RFC 7396 merge patch; the result is validated by the writer."""
 
     target: Target
@@ -57,7 +57,7 @@ class Patch(Wire, frozen=True, tag=3):
     condition: Condition = Condition()
 
 
-class Delete(Wire, frozen=True, tag=4):
+class Delete(Wire, frozen=True, tag_field="operation", tag=4):
     """Delete a resource that nothing refers to (or whose referrers the schema lets go)."""
 
     target: Target
@@ -74,7 +74,7 @@ class Item(Wire, frozen=True):
     change: Change
 
 
-class Atomic(Wire, frozen=True, tag=5):
+class Atomic(Wire, frozen=True, tag_field="operation", tag=5):
     """Several changes in one transaction: all take effect, or the first that fails refuses all."""
 
     items: tuple[Item, ...]

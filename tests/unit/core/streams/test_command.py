@@ -39,11 +39,11 @@ CHANGES = st.one_of(
 OPERATIONS = CHANGES | st.builds(Atomic, st.lists(st.builds(Item, IDS, CHANGES)).map(tuple))
 
 
-@given(IDS, IDS, OPERATIONS, st.integers(0, 60_000), st.text(), st.binary())
-def test_a_command_arrives_as_it_was_sent(
-    organization_id: bytes, event_id: bytes, operation: Operation, left_ms: int, key: str, fingerprint: bytes
-) -> None:
-    command = Command(organization_id, event_id, operation, left_ms, key, fingerprint)
+COMMANDS = st.builds(Command, IDS, IDS, OPERATIONS, st.integers(0, 60_000), st.text(), st.binary())
+
+
+@given(COMMANDS)
+def test_a_command_arrives_as_it_was_sent(command: Command) -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=Command) == command
 
 
