@@ -11,7 +11,6 @@ from core.streams.command import (
     Create,
     Delete,
     Item,
-    Operation,
     Patch,
     Publish,
     Put,

@@ -1,11 +1,10 @@
 """Outcomes cross process borders whole, and are stored as the answer of an idempotency key."""
 
 import msgspec
-import pytest
 
 from core.streams.outcome import Committed, FieldError, Outcome, Refused, Unknown
 
-OUTCOMES = [
+OUTCOMES: list[Outcome] = [
     Committed("published", b"e" * 16, 7, "k3f9", 1, (3, 4)),
     Committed(
         "atomic", b"", 8, "k3f9", 1, items=(Committed("created", b"f" * 16, 8, "k3f9", 1, (1,), b"{}", 1),)
@@ -17,8 +16,6 @@ OUTCOMES = [
 ]
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
-def test_an_outcome_arrives_as_it_was_sent(outcome: Outcome) -> None:
-    assert (
-        msgspec.msgpack.decode(msgspec.msgpack.encode(outcome), type=Committed | Refused | Unknown) == outcome
-    )
+def test_an_outcome_arrives_as_it_was_sent() -> None:
+    decoder = msgspec.msgpack.Decoder(list[Outcome])
+    assert decoder.decode(msgspec.msgpack.encode(OUTCOMES)) == OUTCOMES
