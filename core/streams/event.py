@@ -74,3 +74,43 @@ class EphemeralPublication(Wire, frozen=True):
     data: bytes
     info: ClientInfo | None = None
     tags: dict[str, str] | None = None
+
+
+class Envelope(Wire, frozen=True):
+    """What a stored event has besides its own columns, as one msgpack value."""
+
+    entries: tuple[tuple[str, int], ...]
+    info: ClientInfo | None = None
+    tags: dict[str, str] | None = None
+    actor: str = ""
+    trace_id: bytes = b""
+    subject: str = ""
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Envelope)
+
+
+def seal_envelope(event: Event) -> bytes:
+    """Return the envelope of an event as it is stored."""
+    return _ENCODER.encode(
+        Envelope(event.entries, event.info, event.tags, event.actor, event.trace_id, event.subject)
+    )
+
+
+def open_envelope(envelope: bytes, *, seq: int, id: bytes, type: str, created_at: int, data: bytes) -> Event:  # noqa: A002 (the event's own names)
+    """Return the event of a stored row."""
+    rest = _DECODER.decode(envelope)
+    return Event(
+        seq,
+        id,
+        type,
+        created_at,
+        data,
+        rest.entries,
+        rest.info,
+        rest.tags,
+        rest.actor,
+        rest.trace_id,
+        rest.subject,
+    )

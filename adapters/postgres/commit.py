@@ -1,0 +1,245 @@
+"""The one pen: takes partitions, reads what a batch needs, and appends it in one statement.
+
+One connection a partition. It is never taken from a pool, has no command timeout, and is never cancelled:
+whoever stops waiting for a COMMIT drops its socket and settles the outcome by reading (reliability rule
+R6).
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Self
+
+import asyncpg
+import structlog
+
+from adapters.postgres.arguments import append_arguments, read_arguments
+from adapters.postgres.codec import event_of, from_date, from_timestamp, from_uuid, to_uuid
+from adapters.postgres.found import found_in
+from adapters.postgres.queries import statements
+from adapters.telemetry.tasks import Tasks
+from core.instants import Instant
+from core.streams.append import Append, Found, Needs, StreamState
+from core.streams.event import Event
+
+LOG_CONFLICT = "TD001"
+_INDEFINITE_CLASSES = ("08", "57", "58", "XX")
+_STATEMENT_COMPLETION_UNKNOWN = "40003"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A partition is ours, under this epoch; `database_now` is the only clock that leases know."""
+
+    epoch: int
+    database_now: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The batch is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """Somebody else owns the partition: nothing was written, and nothing will be under this epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The server rolled the batch back. `conflict`: a head was not where its owner believed it."""
+
+    error: Exception
+    conflict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Nobody knows yet whether the batch is durable. The connection is gone.
+
+    Settle it by `force` and `find_event`.
+    """
+
+    reason: str
+
+
+AppendResult = Appended | Fenced | Rejected | Undecided
+
+
+def is_definite(error: BaseException) -> bool:
+    """Say whether the server itself rolled the statement back, so that it surely had no effect."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return False
+    state = error.sqlstate or ""
+    return not state.startswith(_INDEFINITE_CLASSES) and state != _STATEMENT_COMPLETION_UNKNOWN
+
+
+class CommitConnection:
+    """One connection that commits, for one partition at a time.
+
+    Not for concurrent use: its owner runs one call after the other.
+    """
+
+    def __init__(self, connection: Any, append: Any, read: Any, tasks: Tasks, deadline_s: float) -> None:
+        self._connection = connection
+        self._append = append
+        self._read = read
+        self._tasks = tasks
+        self._deadline_s = deadline_s
+        self._sql = statements("commit")
+        self._log = structlog.get_logger()
+
+    @classmethod
+    async def open(cls, dsn: str, *, deadline_s: float, lock_timeout_s: float = 2.0) -> Self:
+        """Connect to the primary and prepare both statements of a batch.
+
+        `lock_timeout_s` bounds how long a take-over waits for a transaction that still holds the row; it
+        is tried again.
+
+        Raises:
+            OSError, asyncpg.PostgresError: no connection, or the server is a standby.
+        """
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=5,
+            server_settings={
+                "application_name": "tidings-owner",
+                "jit": "off",
+                "lock_timeout": f"{round(lock_timeout_s * 1000)}",
+                "plan_cache_mode": "force_generic_plan",
+            },
+        )
+        sql = statements("commit")
+        append = await connection.prepare(sql["append"], name="append")
+        read = await connection.prepare(sql["read"], name="read")
+        return cls(connection, append, read, Tasks("commit"), deadline_s)
+
+    @property
+    def is_closed(self) -> bool:
+        """Say whether the connection is gone."""
+        closed: bool = self._connection.is_closed()
+        return closed
+
+    async def close(self) -> None:
+        """Drop the socket. Sends no cancellation.
+
+        So that a commit on its way is decided by the server alone.
+        """
+        self._connection.terminate()
+
+    async def take(self, partition_id: int, owner: str, address: str, lease_s: float) -> Taken | None:
+        """Take the partition if its lease ran out or it bears the same owner's name; None otherwise."""
+        lease = timedelta(seconds=lease_s)
+        return _taken(
+            await self._connection.fetchrow(self._sql["take_partition"], partition_id, owner, address, lease)
+        )
+
+    async def force(
+        self, partition_id: int, owner: str, address: str, lease_s: float, epoch: int
+    ) -> Taken | None:
+        """Take the partition whatever its lease says, if its epoch is still `epoch`.
+
+        None when it has moved on.
+
+        Waits until a transaction that holds the row is decided: the commit of this call is the barrier
+        behind it.
+
+        Raises:
+            asyncpg.LockNotAvailableError: not decided within the lock timeout; try again.
+        """
+        row = await self._connection.fetchrow(
+            self._sql["force_partition"], partition_id, owner, address, timedelta(seconds=lease_s), epoch
+        )
+        return _taken(row)
+
+    async def renew(self, partition_id: int, epoch: int, lease_s: float) -> bool:
+        """Prolong the lease; False: fenced."""
+        lease = timedelta(seconds=lease_s)
+        row = await self._connection.fetchrow(self._sql["renew_partition"], partition_id, epoch, lease)
+        return row is not None
+
+    async def release(self, partition_id: int, epoch: int) -> None:
+        """Give the partition up at once, so that another owner need not wait for the lease."""
+        await self._connection.execute(self._sql["release_partition"], partition_id, epoch)
+
+    async def heads_of_partition(self, partition_id: int) -> dict[bytes, StreamState]:
+        """Return every stream of the partition. Call it after `take` or `force`.
+
+        Never in the same statement.
+        """
+        rows = await self._connection.fetch(self._sql["heads_of_partition"], partition_id)
+        return {
+            from_uuid(row["organization_id"]): stream_state(row["epoch"], row["last_seq"], row["last_day"])
+            for row in rows
+        }
+
+    async def read(self, partition_id: int, needs: Needs) -> Found:
+        """Return what a batch needs, in one round trip.
+
+        It stays true until the batch is appended: only the partition's owner writes these rows, and one
+        batch is in flight.
+        """
+        return found_in(await self._read.fetch(*read_arguments(partition_id, needs)))
+
+    async def find_event(self, organization_id: bytes, event_id: bytes) -> Event | None:
+        """Return the event with this id, or None when the log does not hold it."""
+        row = await self._connection.fetchrow(
+            statements("streams")["event_by_id"], to_uuid(organization_id), to_uuid(event_id)
+        )
+        return None if row is None else event_of(row)
+
+    async def append(self, partition_id: int, epoch: int, append: Append) -> AppendResult:
+        """Write one batch: all of it durable, or none of it.
+
+        Runs to its end whatever happens to the caller. After `Undecided` the connection is closed.
+        """
+        warnings: list[str] = []
+
+        def hear(_connection: Any, message: Any) -> None:
+            if message.severity_en == "WARNING":
+                warnings.append(str(message))
+
+        connection = self._connection
+        connection.add_log_listener(hear)
+        task = self._tasks.spawn(
+            "append", _outcome_of(self._append, append_arguments(partition_id, epoch, append))
+        )
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self._deadline_s)  # never cancels, unlike wait_for
+            if not done:
+                connection.terminate()  # drops the socket and sends no CancelRequest
+                await asyncio.wait({task})
+            return self._judge(task.result(), warnings)
+        finally:
+            if not connection.is_closed():
+                connection.remove_log_listener(hear)
+
+    def _judge(self, result: int | BaseException, warnings: list[str]) -> AppendResult:
+        if isinstance(result, BaseException):
+            if is_definite(result) and not self._connection.is_closed():
+                assert isinstance(result, asyncpg.PostgresError)  # noqa: S101 (is_definite says so)
+                return Rejected(result, conflict=result.sqlstate == LOG_CONFLICT)
+            self._connection.terminate()
+            return Undecided(f"{type(result).__name__}: {result}")
+        if warnings:  # "canceling wait for synchronous replication": committed here, perhaps nowhere else
+            self._connection.terminate()
+            return Undecided(warnings[0])
+        return Appended() if result else Fenced()
+
+
+async def _outcome_of(append: Any, arguments: tuple[Any, ...]) -> int | BaseException:
+    # An error is a value here: the task must not be reported as failed, since its owner judges it.
+    try:
+        owned: int = await append.fetchval(*arguments)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.CancelledError) as error:
+        return error
+    return owned
+
+
+def _taken(row: Any) -> Taken | None:
+    return None if row is None else Taken(row["epoch"], from_timestamp(row["database_now"]))
+
+
+def stream_state(epoch: str, last_seq: int, last_day: date) -> StreamState:
+    """Return where a stream stands; a stream without events has day 0."""
+    return StreamState(epoch, last_seq, from_date(last_day) if last_seq else 0)

@@ -1,0 +1,1 @@
+"""Revisions, one a file; each runs its numbered SQL."""

@@ -1,0 +1,71 @@
+"""Connections for reading, and for the writes outside any log."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+
+
+class Database:
+    """A bounded pool of connections to the primary.
+
+    Callers past `connections_max` wait for their turn. Never used for appends: those need a connection
+    that nobody cancels (reliability rule R6).
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, dsn: str, connections_max: int) -> Self:
+        """Open the pool with one connection; the others follow on demand.
+
+        Args:
+            dsn: `postgresql://…`, also with `?host=/socket/folder`.
+            connections_max: the most connections at any time.
+        """
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=connections_max,
+            max_inactive_connection_lifetime=300.0,
+            server_settings={
+                "application_name": "tidings",
+                "jit": "off",
+                "plan_cache_mode": "force_generic_plan",
+            },
+        )
+        return cls(pool)
+
+    async def close(self) -> None:
+        """Close every connection after its running statement."""
+        await self._pool.close()
+
+    async def ping(self) -> None:
+        """Return once the database has answered.
+
+        Raises:
+            OSError, asyncpg.PostgresError: it does not answer.
+        """
+        await self._pool.fetchval("SELECT 1", timeout=5)
+
+    async def fetch(self, statement: str, *arguments: Any) -> list[Any]:
+        """Return all rows of one statement."""
+        rows: list[Any] = await self._pool.fetch(statement, *arguments)
+        return rows
+
+    async def fetchrow(self, statement: str, *arguments: Any) -> Any:
+        """Return the first row of one statement, or None."""
+        return await self._pool.fetchrow(statement, *arguments)
+
+    async def execute(self, statement: str, *arguments: Any) -> str:
+        """Run one statement in a transaction of its own and return its tag."""
+        tag: str = await self._pool.execute(statement, *arguments)
+        return tag
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Give one connection inside a transaction that commits when the block ends well."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield connection
