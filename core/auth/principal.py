@@ -1,0 +1,51 @@
+"""Who asks: an organization's options, and the caller acting in it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core.auth.scopes import allows
+from core.instants import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A tenant and its options.
+
+    `client_publish`: users with a connection token may publish. `anonymous`: connections without any
+    credential are let in. `client_insecure`: they are let in and may do everything but enter `$`
+    channels, for development.
+    """
+
+    organization_id: bytes
+    name: str
+    environment: Literal["live", "test"]
+    status: str
+    client_publish: bool
+    anonymous: bool
+    client_insecure: bool
+    unknown_namespaces: Literal["allow", "refuse"]
+    token_secret: bytes
+    """Signs connection tokens; opened, so never to be logged or answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A verified caller inside one organization.
+
+    `id` is the public id of a key, or the user of a token ("" for an anonymous one). A key is judged by
+    its scopes; a user by the rules of channels.
+    """
+
+    organization_id: bytes
+    kind: Literal["key", "user", "anonymous"]
+    id: str
+    scopes: frozenset[str] = frozenset()
+    expires_at: Instant | None = None
+    refreshable: bool = False
+    """Whether the client itself must bring a new token before `expires_at`."""
+    info: bytes = b""
+    """Raw JSON that other clients see of this connection."""
+
+    def allows(self, scope: str) -> bool:
+        """Say whether the caller's scopes include `scope`."""
+        return allows(self.scopes, scope)

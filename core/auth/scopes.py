@@ -1,0 +1,34 @@
+"""Scopes: what a credential may do, as `<area>:read|write` and `resources.<type>:write`."""
+
+from typing import Final
+
+from core.errors import Code, TidingsError
+
+AREAS: Final = frozenset(
+    {
+        "resources", "events", "channels", "tokens", "webhooks", "jobs", "keys", "members", "audit", "usage",
+        "organization",
+    }
+)  # fmt: skip
+ALL: Final = frozenset(f"{area}:write" for area in AREAS)
+
+
+def parse(text: str) -> str:
+    """Return a scope as it is stored.
+
+    Raises:
+        TidingsError: `validation_failed`, no such area or verb.
+    """
+    subject, _, verb = text.partition(":")
+    area, dot, narrower = subject.partition(".")
+    if verb in ("read", "write") and area in AREAS and (not dot or (area == "resources" and narrower)):
+        return text
+    raise TidingsError(Code.VALIDATION_FAILED, f"{text} is no scope.")
+
+
+def allows(granted: frozenset[str], wanted: str) -> bool:
+    """Say whether the granted scopes include `wanted`: write includes read, an area its narrower parts."""
+    subject, _, verb = wanted.partition(":")
+    verbs = ("read", "write") if verb == "read" else ("write",)
+    area = subject.partition(".")[0]
+    return any(f"{held}:{granted_verb}" in granted for held in {subject, area} for granted_verb in verbs)

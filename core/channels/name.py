@@ -1,0 +1,38 @@
+"""Names of channels: what they may be, and which namespace they belong to."""
+
+import re
+from typing import Final
+
+from core.errors import Code, TidingsError
+
+NAME_CHARACTERS_MAX: Final = 255
+PRIVATE: Final = "$"
+USER_BOUNDARY: Final = "#"
+
+_NAME: Final = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+def is_valid(channel: str) -> bool:
+    """Say whether this can be a channel: 1 to 255 printable ASCII characters."""
+    return _NAME.fullmatch(channel) is not None
+
+
+def validate(channel: str) -> str:
+    """Return the channel itself.
+
+    Raises:
+        TidingsError: `validation_failed`, it can't be one.
+    """
+    if is_valid(channel):
+        return channel
+    detail = f"A channel's name has 1 to {NAME_CHARACTERS_MAX} printable ASCII characters."
+    raise TidingsError(Code.VALIDATION_FAILED, detail)
+
+
+def namespace_of(channel: str) -> str:
+    """Return what stands before the first colon, without a leading `$`.
+
+    "" for a channel without namespace.
+    """
+    head, colon, _ = channel.removeprefix(PRIVATE).partition(":")
+    return head if colon else ""
