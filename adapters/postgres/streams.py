@@ -1,0 +1,123 @@
+"""Reading the log, and finding out who writes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.postgres.codec import event_of, to_date, to_uuid
+from adapters.postgres.pool import Database
+from adapters.postgres.queries import statements
+from core.errors import Code, TidingsError
+from core.instants import day_number
+from core.ports import Clock
+from core.streams.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHead:
+    """Where a stream stands in the database: not announced, so nothing may be shown up to it (rule R5)."""
+
+    epoch: str
+    last_seq: int
+    partition_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who owns a partition under which epoch, and where its link listens. Empty: nobody at the moment."""
+
+    partition_id: int
+    owner: str
+    address: str
+    epoch: int
+
+
+class LogReader:
+    """Reads events of one organization at a time, never past the announced head that the caller names.
+
+    Rows older than the retention are hidden, whether their day was dropped or not.
+    """
+
+    def __init__(self, database: Database, clock: Clock, retention_days: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._retention_days = retention_days
+        self._sql = statements("streams")
+
+    def _oldest_day(self) -> Any:
+        return to_date(day_number(self._clock.now()) - self._retention_days)
+
+    async def stream_head(self, organization_id: bytes) -> StreamHead:
+        """Return the stream of an organization.
+
+        Raises:
+            TidingsError: `not_found`, there is no such organization.
+        """
+        row = await self._database.fetchrow(self._sql["stream_head"], to_uuid(organization_id))
+        if row is None:
+            raise TidingsError(Code.NOT_FOUND)
+        return StreamHead(row["epoch"], row["last_seq"], row["partition_id"])
+
+    async def events(
+        self, organization_id: bytes, *, after_seq: int, up_to_seq: int, limit: int, types: Sequence[str] = ()
+    ) -> list[Event]:
+        """Return at most `limit` events after `after_seq` and not above `up_to_seq`, oldest first.
+
+        Without `types` the list is contiguous. A type `a.*` stands for all that begin with `a.`.
+        """
+        where = (to_uuid(organization_id), after_seq, up_to_seq, limit, self._oldest_day())
+        if types:
+            exact = [name for name in types if not name.endswith(".*")]
+            prefixes = [_like(name[:-1]) + "%" for name in types if name.endswith(".*")]
+            rows = await self._database.fetch(self._sql["events_after_of_types"], *where, exact, prefixes)
+        else:
+            rows = await self._database.fetch(self._sql["events_after"], *where)
+        return [event_of(row) for row in rows]
+
+    async def first_seq(self, organization_id: bytes) -> int | None:
+        """Return the oldest `seq` that can be read, or None when nothing can."""
+        row = await self._database.fetchrow(
+            self._sql["first_seq"], to_uuid(organization_id), self._oldest_day()
+        )
+        first: int | None = row[0]
+        return first
+
+    async def event(self, organization_id: bytes, event_id: bytes) -> Event | None:
+        """Return one event by its id, or None."""
+        row = await self._database.fetchrow(
+            self._sql["event_by_id"], to_uuid(organization_id), to_uuid(event_id)
+        )
+        if row is None:
+            return None
+        event = event_of(row)
+        expired = day_number(self._clock.now()) - event.created_at // 86_400_000_000 > self._retention_days
+        return None if expired else event
+
+
+class RouteReader:
+    """Tells which partition writes an organization, and where its owner listens."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = statements("streams")
+
+    async def partition_of(self, organization_id: bytes) -> int:
+        """Return the partition of an organization; it never changes.
+
+        Raises:
+            TidingsError: `not_found`, there is no such organization.
+        """
+        row = await self._database.fetchrow(self._sql["stream_head"], to_uuid(organization_id))
+        if row is None:
+            raise TidingsError(Code.NOT_FOUND)
+        partition_id: int = row["partition_id"]
+        return partition_id
+
+    async def routes(self) -> list[Route]:
+        """Return every partition's present owner."""
+        rows = await self._database.fetch(self._sql["routes"])
+        return [Route(r["partition_id"], r["owner"] or "", r["address"] or "", r["epoch"]) for r in rows]
+
+
+def _like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
