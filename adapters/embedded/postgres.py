@@ -1,4 +1,8 @@
-"""PostgreSQL from a wheel, as a child of this process, with its data in a folder of ours."""
+"""PostgreSQL from a wheel, as a child of this process, with its data in a folder of ours.
+
+Whoever may enter the socket's folder may connect; no other user may. TCP is off unless a port is given, and
+asks for the password that stands beside the data.
+"""
 
 import asyncio
 import os
@@ -6,19 +10,24 @@ import pwd
 import shutil
 import signal
 import subprocess
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from adapters.embedded.errors import StartError
+from adapters.embedded.leftover import end_left_over, note_starter
+from adapters.entropy import SystemEntropy
+from core.ports import Entropy
 
 MAJOR: Final = 18
 SYSTEM_USER: Final = "pgserver"
+PASSWORD_FILE: Final = "tidings.password"  # noqa: S105 (a name; the password itself is random)
 SOCKET_PATH_BYTES_MAX: Final = 107
-START_TIMEOUT_S: Final = 60.0
-STOP_TIMEOUT_S: Final = 10.0
+START_TIMEOUT_S: Final = 60.0  # replaying the log after a crash comes first
+STOP_TIMEOUT_S: Final = 6.0  # for each of the three ways to stop it
+LOG_BYTES_MAX: Final = 10_485_760  # a longer log becomes `<name>.1` at the next start
+_TICK_S: Final = 0.02
 
 # Durable, and small: one machine carries everything. An owner that vanished must not hold its locks for long.
 OPTIONS: Final = {
@@ -42,6 +51,7 @@ OPTIONS: Final = {
     "tcp_user_timeout": "15s",
     "log_min_messages": "warning",
     "logging_collector": "off",
+    "unix_socket_permissions": "0700",
 }
 
 
@@ -66,13 +76,23 @@ class EmbeddedPostgres:
         socket_dir: where its Unix socket stands; short, since a socket's path has at most 107 bytes.
         log_file: what it says about itself.
         tcp_port: also listen on 127.0.0.1 with this port; 0: on the Unix socket alone.
+        entropy: where the password for TCP comes from.
     """
 
-    def __init__(self, data_dir: Path, socket_dir: Path, log_file: Path, *, tcp_port: int = 0) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        socket_dir: Path,
+        log_file: Path,
+        *,
+        tcp_port: int = 0,
+        entropy: Entropy | None = None,
+    ) -> None:
         self._data_dir = data_dir.resolve()
         self._socket_dir = socket_dir.resolve()
         self._log_file = log_file
         self._tcp_port = tcp_port
+        self._entropy = entropy or SystemEntropy()
         self._bin = _binaries()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -88,6 +108,12 @@ class EmbeddedPostgres:
         return f"postgresql://postgres@/tidings?host={self._socket_dir}{port}"
 
     @property
+    def tcp_dsn(self) -> str:
+        """How to reach the same database over TCP; only with a `tcp_port`, once it has started."""
+        password = (self._data_dir / PASSWORD_FILE).read_text()
+        return f"postgresql://postgres:{password}@127.0.0.1:{self._tcp_port}/tidings?sslmode=disable"
+
+    @property
     def pid(self) -> int | None:
         """The postmaster, while it lives."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
@@ -95,25 +121,29 @@ class EmbeddedPostgres:
     async def start(self) -> str:
         """Start the server, making its data folder and the database at the first time, and return the DSN.
 
+        Also after a crash. A server that a dead process of ours left on the same data is ended first; when
+        this one runs, nothing happens.
+
         Raises:
             StartError: it can't run here; the sentence says why and what to do.
         """
-        await asyncio.to_thread(self._prepare)
-        self._process = self._spawn()
-        await self._wait_until_ready()
-        await asyncio.to_thread(self._ensure_database)
+        if self.pid is None:
+            await asyncio.to_thread(self._prepare)
+            await asyncio.to_thread(self._launch)
+            await asyncio.to_thread(self._ensure_database)
         return self.dsn
 
     async def stop(self) -> None:
-        """Stop it in order (`fast`); after the timeout at once. Durable data stays either way."""
+        """Stop it in order (`fast`); after the timeout at once, then hard. Durable data stays in any case."""
         if self._process is None or self._process.poll() is not None:
             return
-        self._process.send_signal(signal.SIGINT)
-        try:
-            await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.send_signal(signal.SIGQUIT)
-            await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
+        for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            self._process.send_signal(how)
+            try:
+                await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                continue
+            return
 
     async def wait(self) -> int:
         """Return the exit code when the server has ended by itself."""
@@ -146,10 +176,13 @@ class EmbeddedPostgres:
             )
         if self.makes_system_user:
             self._ensure_system_user()
-        for folder in (self._data_dir, self._socket_dir):
+        for folder in (self._data_dir.parent, self._data_dir, self._socket_dir):
             folder.mkdir(parents=True, exist_ok=True)
-        self._give_to_user()
-        self._end_left_over()
+        self._socket_dir.chmod(0o700)
+        self._give_to_user(self._data_dir, self._socket_dir)
+        self._ensure_the_way_is_open()
+        end_left_over(self._data_dir, self._socket_dir, patience_s=STOP_TIMEOUT_S)
+        note_starter(self._socket_dir)
         version = self._data_dir / "PG_VERSION"
         if version.exists():
             found = version.read_text().strip()
@@ -176,48 +209,53 @@ class EmbeddedPostgres:
                 ) from None
 
     def _make_data(self) -> None:
-        try:
-            self._run(
-                "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums",
-                "--username=postgres", "-D", str(self._data_dir),
-            )  # fmt: skip
-        except StartError:
-            shutil.rmtree(
-                self._data_dir, ignore_errors=True
-            )  # half of a data folder would block the next try
-            raise
+        # Made beside and renamed at the end: half of a data folder would block every later start.
+        unfinished = self._data_dir.with_name(f"{self._data_dir.name}.unfinished")
+        password = self._data_dir.with_name(f"{self._data_dir.name}.password")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        password.touch(mode=0o600)
+        password.write_text(self._entropy.token(24).hex())
+        self._give_to_user(unfinished, password)
+        self._run(
+            "initdb", "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}",
+            "--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+            "--data-checksums", "--username=postgres", "-D", str(unfinished),
+        )  # fmt: skip
+        password.rename(unfinished / PASSWORD_FILE)
+        unfinished.rename(self._data_dir)
 
-    def _give_to_user(self) -> None:
+    def _give_to_user(self, *paths: Path) -> None:
+        user = self._user()
+        if user is not None:
+            for path in paths:
+                os.chown(path, user.pw_uid, user.pw_gid)
+
+    def _ensure_the_way_is_open(self) -> None:
         user = self._user()
         if user is None:
             return
-        for folder in (self._data_dir, self._socket_dir):
-            os.chown(folder, user.pw_uid, user.pw_gid)
-        for program, folder in ((self._bin, self._bin), (self._data_dir, self._data_dir)):
-            blocked = next((p for p in folder.parents if not _may_enter(p, user.pw_uid)), None)
+        for goal in (self._bin, self._data_dir, self._socket_dir):
+            blocked = next((p for p in reversed(goal.parents) if not _may_enter(p, user.pw_uid)), None)
             if blocked is not None:
                 raise StartError(
-                    f"As root, PostgreSQL runs as the user {SYSTEM_USER}, who can't enter {blocked} on the way to "
-                    f"{program}: run `chmod o+x {blocked}`, run Tidings as an ordinary user, or set TIDINGS_DATA_DIR."
+                    f"As root, PostgreSQL runs as the user {SYSTEM_USER}, who can't enter {blocked} on "
+                    f"the way to {goal}: run `chmod o+x {blocked}`, run Tidings as an ordinary user, or set "
+                    "TIDINGS_DATA_DIR."
                 )
 
-    def _end_left_over(self) -> None:
-        """End a server that an earlier run of ours left on this very data folder."""
-        try:
-            pid = int((self._data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
-            process = psutil.Process(pid)
-            ours = process.name() == "postgres" and str(self._data_dir) in process.cmdline()
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-            return
-        if not ours:
-            return
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except psutil.TimeoutExpired as slow:
-            raise StartError(
-                f"A PostgreSQL of an earlier run (process {pid}) does not stop: end it, then start again."
-            ) from slow
+    def _launch(self) -> None:
+        ticks = round(START_TIMEOUT_S / _TICK_S)
+        while True:
+            self._process = process = self._spawn()
+            ticks = self._await_ready(process, ticks)
+            if process.poll() is None:
+                return
+            said = self._log_tail()
+            if "shared memory block" not in said or ticks <= 0:
+                raise StartError(f"PostgreSQL ended while starting; its log {self._log_file} says: {said}")
+            ticks -= 5
+            time.sleep(5 * _TICK_S)  # the last processes of a killed server are still ending
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         user = self._user()
@@ -228,6 +266,8 @@ class EmbeddedPostgres:
         command = [str(self._bin / "postgres"), "-D", str(self._data_dir)]
         for key, value in options.items():
             command += ["-c", f"{key}={value}"]
+        if self._log_file.exists() and self._log_file.stat().st_size > LOG_BYTES_MAX:
+            self._log_file.rename(f"{self._log_file}.1")
         with self._log_file.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 (our own binary and arguments)
                 command,
@@ -241,30 +281,22 @@ class EmbeddedPostgres:
                 env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"},
             )
 
-    async def _wait_until_ready(self) -> None:
-        assert self._process is not None  # noqa: S101 (just spawned)
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
+    def _await_ready(self, process: subprocess.Popen[bytes], ticks: int) -> int:
+        """Return the ticks left when the server is ready, or has ended."""
         lock = self._data_dir / "postmaster.pid"
-        while True:
-            if self._process.poll() is not None:
-                raise StartError(
-                    f"PostgreSQL ended while starting; its log {self._log_file} says: {self._log_tail()}"
-                )
-            if lock.exists() and lock.read_text().rstrip().endswith("ready"):
-                return
-            if asyncio.get_running_loop().time() > deadline:
-                raise StartError(
-                    f"PostgreSQL was not ready after {START_TIMEOUT_S:.0f} s; see {self._log_file}."
-                )
-            await asyncio.to_thread(self._pause)
-
-    def _pause(self) -> None:
-        # A thread that waits for the process notices its end at once, and else looks again soon.
-        assert self._process is not None  # noqa: S101 (just spawned)
-        try:
-            self._process.wait(0.02)
-        except subprocess.TimeoutExpired:
-            return
+        while ticks > 0:
+            ticks -= 1
+            try:
+                process.wait(_TICK_S)
+            except subprocess.TimeoutExpired:
+                lines = lock.read_text().split() if lock.exists() else []
+                if lines[:1] == [str(process.pid)] and lines[-1] == "ready":
+                    return ticks
+            else:
+                return ticks
+        process.kill()
+        process.wait()
+        raise StartError(f"PostgreSQL was not ready after {START_TIMEOUT_S:.0f} s; see {self._log_file}.")
 
     def _log_tail(self) -> str:
         return self._log_file.read_text(errors="replace")[-500:].strip()
