@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.postgres.codec import event_of, to_date, to_uuid
 from adapters.postgres.coalesced import Coalesced
+from adapters.postgres.codec import event_of, to_date, to_uuid
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from adapters.telemetry.tasks import Tasks

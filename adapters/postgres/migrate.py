@@ -1,7 +1,8 @@
 """The schema of this release: brought up to date before anything else starts."""
 
+import asyncio
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -20,56 +21,48 @@ class DataFormatError(Exception):
 async def migrate(dsn: str, *, partitions: int, ahead_days: int) -> bool:
     """Bring the database to this release's schema, with its partitions and days; True if the schema changed.
 
-    Idempotent. Costs a connection and a few reads when there is nothing to do.
+    Idempotent, and safe when several processes do it at once. Costs a connection and a few reads when there
+    is nothing to do.
 
     Raises:
         DataFormatError: a newer release wrote this database.
     """
-    changed = await _revision(dsn) != HEAD
-    if changed:
-        await _check_format(dsn)
-        await _upgrade(dsn)
-    database = await Database.open(dsn, 1)
+    database = await Database.open(dsn, 2)
     try:
-        await database.execute(statements("maintenance")["ensure_partition_rows"], partitions)
+        async with database.session() as connection:
+            await connection.execute(statements("migrations")["one_migration"])
+            revision = await _revision(connection)
+            await _check_format(connection, revision)
+            if revision != HEAD:
+                # In a thread: Alembic is not async, and its import takes half a second.
+                await asyncio.to_thread(upgrade_to, dsn, HEAD)
+            await connection.execute(statements("maintenance")["ensure_partition_rows"], partitions)
         await ensure_days(database, ahead_days=ahead_days)
     finally:
         await database.close()
-    return changed
+    return revision != HEAD
 
 
-async def _revision(dsn: str) -> str | None:
-    connection = await asyncpg.connect(dsn)
+async def _revision(connection: Any) -> str | None:
     try:
         revision: str | None = await connection.fetchval(statements("migrations")["revision"])
     except asyncpg.UndefinedTableError:
         return None
-    else:
-        return revision
-    finally:
-        await connection.close()
+    return revision
 
 
-async def _check_format(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        found = await connection.fetchval(statements("maintenance")["installation"])
-    except asyncpg.UndefinedTableError:
+async def _check_format(connection: Any, revision: str | None) -> None:
+    if revision is None:
         return
-    finally:
-        await connection.close()
-    if found is not None and found > DATA_FORMAT:
+    try:
+        data_format = await connection.fetchval(statements("maintenance")["installation"])
+    except asyncpg.UndefinedTableError:  # every migration was undone
+        return
+    if data_format > DATA_FORMAT or revision > HEAD:
         raise DataFormatError(
-            f"This database has data format {found}, and this release writes {DATA_FORMAT}: "
-            "start the newer release."
+            f"This database has data format {data_format} and schema {revision}, this release knows "
+            f"{DATA_FORMAT} and {HEAD}: start the newer release, or restore a backup from before it."
         )
-
-
-async def _upgrade(dsn: str) -> None:
-    # Alembic takes half a second to import, and most starts have nothing to migrate.
-    import asyncio  # noqa: PLC0415
-
-    await asyncio.to_thread(upgrade_to, dsn, "head")
 
 
 def upgrade_to(dsn: str, revision: str) -> None:
@@ -83,8 +76,8 @@ def downgrade_to(dsn: str, revision: str) -> None:
 
 
 def _alembic(dsn: str, revision: str, *, down: bool) -> None:
-    from alembic import command  # noqa: PLC0415 (see _upgrade)
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415 (half a second that most starts save)
+    from alembic.config import Config  # noqa: PLC0415 (the same)
 
     config = Config()
     config.set_main_option("script_location", str(files("adapters.postgres").joinpath("migrations")))

@@ -59,10 +59,20 @@ class Database:
         """Return the first row of one statement, or None."""
         return await self._pool.fetchrow(statement, *arguments)
 
+    async def fetchval(self, statement: str, *arguments: Any) -> Any:
+        """Return the first value of the first row of one statement, or None."""
+        return await self._pool.fetchval(statement, *arguments)
+
     async def execute(self, statement: str, *arguments: Any) -> str:
         """Run one statement in a transaction of its own and return its tag."""
         tag: str = await self._pool.execute(statement, *arguments)
         return tag
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Any]:
+        """Give one connection, for what must not run in a transaction or needs locks of a session."""
+        async with self._pool.acquire() as connection:
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
