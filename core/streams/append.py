@@ -72,7 +72,7 @@ class Needs:
 
 @dataclass(slots=True)
 class Found:
-    """What the database answered. Absent from a mapping means: asked for, and not there."""
+    """What the database answered. Asked for (see `asked`) and absent from its mapping means: not there."""
 
     streams: dict[bytes, StreamState] = field(default_factory=dict)
     channels: dict[tuple[bytes, str], int] = field(default_factory=dict)
@@ -83,11 +83,18 @@ class Found:
     externals: dict[ExternalKey, ResourceKey] = field(default_factory=dict)
     referrers: dict[ReferrerKey, list[ResourceKey]] = field(default_factory=dict)
     """At most `REFERRERS_MAX` + 1 of each, so that "too many" can be told."""
+    asked: Needs = field(default_factory=Needs)
+
+    def add(self, needs: Needs, more: "Found") -> None:
+        """Take in the answer to one more read."""
+        for name in ("organizations", "channels", "keys", "resources", "externals", "referrers"):
+            getattr(self.asked, name).update(getattr(needs, name))
+        for name in ("streams", "channels", "keys", "resources", "externals", "referrers"):
+            getattr(self, name).update(getattr(more, name))
 
 
 REFERRERS_MAX = 100
-"""A delete that would take more referrers along is refused with `conflict`: one command stays one small
-batch."""
+"""A delete that would take more referrers along is refused: one command stays one small batch."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,47 @@
+"""Who listens to which organization's committed events."""
+
+from core.ports import LiveListener
+from core.streams.event import EphemeralPublication, Head, LiveBatch
+
+
+class Watchers:
+    """Hands every acknowledged batch to its organization's listeners, in the order of their coming."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[bytes, dict[LiveListener, None]] = {}
+
+    @property
+    def organizations(self) -> set[bytes]:
+        """The organizations that somebody listens to."""
+        return set(self._listeners)
+
+    def add(self, organization_id: bytes, listener: LiveListener) -> None:
+        """Deliver to `listener` from now on; twice is once."""
+        self._listeners.setdefault(organization_id, {})[listener] = None
+
+    def has(self, organization_id: bytes, listener: LiveListener) -> bool:
+        """Say whether `listener` still listens."""
+        return listener in self._listeners.get(organization_id, {})
+
+    def remove(self, organization_id: bytes, listener: LiveListener) -> None:
+        """Deliver to `listener` no more."""
+        listeners = self._listeners.get(organization_id)
+        if listeners is not None:
+            listeners.pop(listener, None)
+            if not listeners:
+                del self._listeners[organization_id]
+
+    def on_live(self, batch: LiveBatch) -> None:
+        """Deliver one organization's share of a commit."""
+        for listener in list(self._listeners.get(batch.organization_id, ())):
+            listener.on_live(batch)
+
+    def on_head(self, head: Head) -> None:
+        """Deliver an announced head."""
+        for listener in list(self._listeners.get(head.organization_id, ())):
+            listener.on_head(head)
+
+    def on_ephemeral(self, publication: EphemeralPublication) -> None:
+        """Deliver a publication that is not in the log."""
+        for listener in list(self._listeners.get(publication.organization_id, ())):
+            listener.on_ephemeral(publication)

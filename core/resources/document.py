@@ -1,0 +1,179 @@
+"""Documents that users send: read with every limit, and checked against their type.
+
+A document is the type's own fields plus `metadata`. Faults are reported as a JSON Pointer, a code, and a
+sentence; at most twenty of them.
+"""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from core.errors import Code, TidingsError
+from core.resources.schema import ResourceType
+
+DEPTH_MAX: Final = 32
+MEMBERS_MAX: Final = 1_000
+DOCUMENT_BYTES_MAX: Final = 65_536
+INTEGER_MAX: Final = 2**53 - 1
+ERRORS_MAX: Final = 20
+METADATA_KEYS_MAX: Final = 50
+METADATA_KEY_CHARACTERS_MAX: Final = 40
+METADATA_VALUE_CHARACTERS_MAX: Final = 500
+EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_:-]{1,128}", re.ASCII)
+
+FieldFault = tuple[str, str, str]
+"""(pointer, code, detail)."""
+
+_CODES: Final = {
+    "required": "required",
+    "type": "wrong_type",
+    "minLength": "too_short",
+    "maxLength": "too_long",
+    "minItems": "too_short",
+    "maxItems": "too_long",
+    "minimum": "too_small",
+    "exclusiveMinimum": "too_small",
+    "maximum": "too_large",
+    "exclusiveMaximum": "too_large",
+    "pattern": "pattern",
+    "format": "format",
+    "enum": "not_allowed",
+    "const": "not_allowed",
+    "uniqueItems": "duplicate",
+    "additionalProperties": "unknown_field",
+}
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return a JSON object from bytes, with every number, depth and count inside its limit.
+
+    Raises:
+        TidingsError: `malformed_request`, with what is wrong.
+    """
+    document = read_json(body)
+    if not isinstance(document, dict):
+        raise TidingsError(Code.MALFORMED_REQUEST, "The body must be a JSON object.")
+    return document
+
+
+def read_json(body: bytes) -> Any:
+    """Return any JSON value from bytes, inside the limits of a document.
+
+    Raises:
+        TidingsError: `malformed_request`.
+    """
+    # The parser recurses: depth is bounded before it sees the bytes.
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _depth(body) > DEPTH_MAX:
+        raise TidingsError(Code.MALFORMED_REQUEST, f"The JSON is nested deeper than {DEPTH_MAX} levels.")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise TidingsError(Code.MALFORMED_REQUEST, f"The body is no JSON: {error.msg}.") from None
+    _check_limits(value)
+    return value
+
+
+def _depth(body: bytes) -> int:
+    depth = deepest = 0
+    for token in _STRUCTURE.finditer(body):
+        character = token[0][:1]
+        if character in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in b"]}":
+            depth -= 1
+    return deepest
+
+
+_STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def _check_limits(value: Any) -> None:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            if len(item) > MEMBERS_MAX:
+                raise TidingsError(Code.MALFORMED_REQUEST, f"An object has more than {MEMBERS_MAX} members.")
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+        elif type(item) is int and not -INTEGER_MAX <= item <= INTEGER_MAX:
+            raise TidingsError(
+                Code.MALFORMED_REQUEST, "An integer is outside 2^53 - 1 in size: send it as a string."
+            )
+
+
+def without_nulls(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document without its null members: absent and null mean the same on create."""
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def faults_of(type_: ResourceType, document: dict[str, Any]) -> list[FieldFault]:
+    """Return what is wrong with a document of this type, at most twenty faults; empty: it is valid."""
+    metadata = document.get("metadata")
+    own = (
+        {key: value for key, value in document.items() if key != "metadata"}
+        if "metadata" in document
+        else document
+    )
+    faults = [] if metadata is None else _metadata_faults(metadata)
+    if not type_.validator.is_valid(own):
+        for error in type_.validator.iter_errors(own):
+            faults += _faults_of_error(error)
+            if len(faults) >= ERRORS_MAX:
+                break
+    return faults[:ERRORS_MAX]
+
+
+def validate(type_: ResourceType, document: dict[str, Any]) -> None:
+    """Accept a document of this type.
+
+    Raises:
+        TidingsError: `validation_failed` with `errors`, or `body_too_large`.
+    """
+    faults = faults_of(type_, document)
+    if faults:
+        raise invalid(f"The body does not fit the {type_.name} type.", faults)
+
+
+def invalid(detail: str, faults: list[FieldFault]) -> TidingsError:
+    """Return the error that carries these faults."""
+    errors = [{"pointer": pointer, "code": code, "detail": text} for pointer, code, text in faults]
+    return TidingsError(Code.VALIDATION_FAILED, detail, errors=errors)
+
+
+def _pointer(parts: Any) -> str:
+    return "#" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _faults_of_error(error: Any) -> list[FieldFault]:
+    keyword = str(error.schema_path[-1]) if error.schema_path else "schema"
+    parts = list(error.instance_path)
+    if keyword == "additionalProperties":
+        unexpected = getattr(error.kind, "unexpected", [])
+        return [(_pointer([*parts, name]), "unknown_field", "No such field.") for name in unexpected]
+    if keyword == "required":
+        return [(_pointer([*parts, getattr(error.kind, "property", "")]), "required", "Missing.")]
+    code = _CODES.get(keyword, "schema")
+    return [(_pointer(parts), code, str(error.message)[:300])]
+
+
+def _metadata_faults(metadata: Any) -> list[FieldFault]:
+    if not isinstance(metadata, dict):
+        return [("#/metadata", "wrong_type", "Must be an object of strings.")]
+    faults: list[FieldFault] = []
+    if len(metadata) > METADATA_KEYS_MAX:
+        faults.append(("#/metadata", "too_long", f"At most {METADATA_KEYS_MAX} keys."))
+    for key, value in metadata.items():
+        pointer = _pointer(["metadata", key])
+        if len(key) > METADATA_KEY_CHARACTERS_MAX:
+            faults.append(
+                (pointer, "too_long", f"A key has at most {METADATA_KEY_CHARACTERS_MAX} characters.")
+            )
+        elif not isinstance(value, str):
+            faults.append((pointer, "wrong_type", "Must be a string."))
+        elif len(value) > METADATA_VALUE_CHARACTERS_MAX:
+            faults.append((pointer, "too_long", f"At most {METADATA_VALUE_CHARACTERS_MAX} characters."))
+    return faults

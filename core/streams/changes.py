@@ -1,0 +1,304 @@
+"""Changes of resources.
+
+Decided one after the other against what was read and what the batch has changed so far.
+
+A change is worked out completely before any of it counts: it either returns what to write, or raises and
+leaves no trace.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from core.errors import Code, TidingsError
+from core.ids import encode
+from core.instants import Instant
+from core.resources.document import DOCUMENT_BYTES_MAX, invalid, validate, without_nulls
+from core.resources.patch import merge, previous_attributes
+from core.resources.resource import Change, event_data, event_type, render_document
+from core.resources.schema import Catalog, ResourceType
+from core.streams.append import REFERRERS_MAX, ExternalKey, Found, ResourceKey, ResourceRow
+from core.streams.command import Condition, Create, Delete, Patch, Put, Target
+from core.streams.outcome import Effect
+from core.streams.references import resolved, target_of
+
+
+@dataclass(slots=True)
+class Draft:
+    """One event that a change wants to append, before it has a number."""
+
+    type: str
+    data: bytes
+    channels: tuple[str, ...]
+    subject: str
+
+
+@dataclass(slots=True)
+class Result:
+    """What a change does: its rows, its events (the change's own first), and what its caller is told."""
+
+    effect: Effect
+    resource_id: bytes
+    document: bytes
+    version: int
+    rows: list[ResourceRow] = field(default_factory=list)
+    deletions: list[ResourceRow] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+
+
+class View:
+    """Resources as the next change sees them: what was read, overlaid by what the batch has done.
+
+    A view on top of another belongs to one atomic command: it is merged down when all of it succeeded.
+    """
+
+    def __init__(self, found: Found, below: "View | None" = None) -> None:
+        self._found = found
+        self._below = below
+        self.rows: dict[ResourceKey, ResourceRow | None] = {}
+        self.externals: dict[ExternalKey, ResourceKey | None] = {}
+
+    def row(self, key: ResourceKey) -> ResourceRow | None:
+        """Return a resource, or None."""
+        if key in self.rows:
+            return self.rows[key]
+        return self._below.row(key) if self._below is not None else self._found.resources.get(key)
+
+    def by_external(self, key: ExternalKey) -> ResourceRow | None:
+        """Return a resource by its own id, or None."""
+        if key in self.externals:
+            target = self.externals[key]
+            return None if target is None else self.row(target)
+        if self._below is not None:
+            found = self._below.by_external(key)
+            return None if found is None else self.row(found.key)
+        target = self._found.externals.get(key)
+        return None if target is None else self.row(target)
+
+    def overlaid(self) -> Iterator[ResourceKey]:
+        """Yield the keys of what the batch has touched."""
+        yield from self.rows
+        if self._below is not None:
+            yield from self._below.overlaid()
+
+    def referrers(self, organization_id: bytes, type_: str, name: str, refers_to: str) -> list[ResourceRow]:
+        """Return the resources whose field refers to this public id, those of the batch included."""
+        keys = dict.fromkeys(self._found.referrers.get((organization_id, type_, name, refers_to), []))
+        keys.update(dict.fromkeys(k for k in self.overlaid() if k[0] == organization_id and k[1] == type_))
+        rows = (self.row(key) for key in keys)
+        return [row for row in rows if row is not None and orjson.loads(row.data).get(name) == refers_to]
+
+    def apply(self, result: Result) -> None:
+        """Let the next change see what this one did."""
+        for row in result.rows:
+            self.rows[row.key] = row
+            if row.external_id:
+                self.externals[row.organization_id, row.type, row.external_id] = row.key
+        for row in result.deletions:
+            self.rows[row.key] = None
+            if row.external_id:
+                self.externals[row.organization_id, row.type, row.external_id] = None
+
+    def merge_down(self) -> None:
+        """Give everything to the view below: the atomic command succeeded."""
+        assert self._below is not None  # noqa: S101 (only views of atomic commands are merged)
+        self._below.rows.update(self.rows)
+        self._below.externals.update(self.externals)
+
+
+class Changes:
+    """Decides changes of one organization's resources at one instant."""
+
+    def __init__(self, catalog: Catalog, view: View, organization_id: bytes, now: Instant) -> None:
+        self._catalog = catalog
+        self._view = view
+        self._organization_id = organization_id
+        self._now = now
+
+    def decide(self, change: Create | Put | Patch | Delete) -> Result:
+        """Work out one change.
+
+        Raises:
+            TidingsError: refused, with no trace in the view.
+        """
+        match change:
+            case Create():
+                return self._create(change)
+            case Put():
+                return self._put(change)
+            case Patch():
+                return self._patch(change)
+            case Delete():
+                return self._delete(change)
+
+    def _type(self, name: str) -> ResourceType:
+        type_ = self._catalog.by_name.get(name)
+        if type_ is None:
+            raise TidingsError(Code.NOT_FOUND)
+        return type_
+
+    def _row(self, target: Target) -> ResourceRow | None:
+        if target.id:
+            return self._view.row((self._organization_id, target.type, target.id))
+        return self._view.by_external((self._organization_id, target.type, target.external_id))
+
+    def _create(self, change: Create) -> Result:
+        type_ = self._type(change.type)
+        if change.external_id:
+            key = (self._organization_id, change.type, change.external_id)
+            if self._view.by_external(key) is not None:
+                raise TidingsError(Code.ALREADY_EXISTS, f"external_id {change.external_id} is taken.")
+        document = without_nulls(orjson.loads(change.document))
+        return self._write(type_, change.id, change.external_id, document, None, "created")
+
+    def _put(self, change: Put) -> Result:
+        type_ = self._type(change.target.type)
+        row = self._row(change.target)
+        document = without_nulls(orjson.loads(change.document))
+        if row is None:
+            if change.condition.if_match:
+                raise TidingsError(Code.PRECONDITION_FAILED, "If-Match was sent; there is no such resource.")
+            if change.target.id and change.target.id != change.new_id:
+                raise TidingsError(Code.NOT_FOUND)
+            return self._write(type_, change.new_id, change.target.external_id, document, None, "created")
+        if change.condition.must_not_exist:
+            raise TidingsError(Code.PRECONDITION_FAILED, "It exists already.", version=row.version)
+        _check_condition(type_, row, change.condition)
+        return self._write(type_, row.id, row.external_id, document, row, "replaced")
+
+    def _patch(self, change: Patch) -> Result:
+        type_, row = self._type(change.target.type), self._row(change.target)
+        if row is None:
+            raise TidingsError(Code.NOT_FOUND)
+        _check_condition(type_, row, change.condition)
+        document = merge(orjson.loads(row.data), orjson.loads(change.patch))
+        return self._write(type_, row.id, row.external_id, document, row, "patched")
+
+    def _write(
+        self,
+        type_: ResourceType,
+        id_: bytes,
+        external_id: str,
+        document: dict[str, Any],
+        before: ResourceRow | None,
+        effect: Effect,
+    ) -> Result:
+        document = self._with_references(type_, document)
+        validate(type_, document)
+        old = None if before is None else orjson.loads(before.data)
+        if before is not None and old == document:
+            rendered = self._render(type_, before, old)
+            return Result("unchanged", id_, rendered, before.version)
+        if old is not None:
+            _check_immutable(type_, old, document)
+        data = orjson.dumps(document)
+        if len(data) > DOCUMENT_BYTES_MAX:
+            raise TidingsError(Code.BODY_TOO_LARGE, f"A resource has at most {DOCUMENT_BYTES_MAX} bytes.")
+        version = 1 if before is None else before.version + 1
+        created_at = self._now if before is None else before.created_at
+        row = ResourceRow(
+            self._organization_id, type_.name, id_, external_id, data, version, created_at, self._now
+        )
+        rendered = self._render(type_, row, document)
+        previous = None if old is None else previous_attributes(old, document)
+        draft = self._draft(
+            type_, "created" if old is None else "updated", id_, document, event_data(rendered, previous)
+        )
+        return Result(effect, id_, rendered, version, [row], [], [draft])
+
+    def _render(self, type_: ResourceType, row: ResourceRow, document: dict[str, Any]) -> bytes:
+        return render_document(
+            type_,
+            row.id,
+            document,
+            external_id=row.external_id,
+            version=row.version,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+    def _draft(
+        self, type_: ResourceType, change: Change, id_: bytes, document: dict[str, Any], data: bytes
+    ) -> Draft:
+        public = encode(type_.id_prefix, id_)
+        channels = type_.channels_of(public, document)
+        return Draft(event_type(type_, change), data, channels, f"{type_.name}/{public}")
+
+    def _with_references(self, type_: ResourceType, document: dict[str, Any]) -> dict[str, Any]:
+        """Return the document with `ext:` references replaced by ids.
+
+        Each must name a resource of its type.
+        """
+        faults = []
+        resolved_document = document
+        for name, target_name in type_.references.items():
+            value = document.get(name)
+            if not isinstance(value, str):
+                continue
+            target_type = self._catalog.by_name[target_name]
+            target = target_of(target_type, value)
+            row = None if target is None else self._row(target)
+            if row is None:
+                faults.append((f"#/{name}", "not_found", f"There is no such {target_name}."))
+            else:
+                resolved_document = resolved(resolved_document, name, encode(target_type.id_prefix, row.id))
+        if faults:
+            raise invalid("A reference names nothing.", faults)
+        return resolved_document
+
+    def _delete(self, change: Delete) -> Result:
+        type_, row = self._type(change.target.type), self._row(change.target)
+        if row is None:
+            raise TidingsError(Code.NOT_FOUND)
+        _check_condition(type_, row, change.condition)
+        result = Result("deleted", row.id, b"", row.version)
+        self._remove(type_, row, result)
+        public = encode(type_.id_prefix, row.id)
+        result.document = orjson.dumps({"id": public, "object": type_.name, "deleted": True})
+        return result
+
+    def _remove(self, type_: ResourceType, row: ResourceRow, result: Result) -> None:
+        document = orjson.loads(row.data)
+        rendered = self._render(type_, row, document)
+        result.deletions.append(row)
+        result.drafts.append(self._draft(type_, "deleted", row.id, document, event_data(rendered, None)))
+        public = encode(type_.id_prefix, row.id)
+        gone = {deleted.key for deleted in result.deletions}
+        for referring, name in self._catalog.referrers_of(type_.name):
+            for referrer in self._view.referrers(self._organization_id, referring.name, name, public):
+                if referrer.key in gone:
+                    continue
+                if len(result.deletions) + len(result.rows) > REFERRERS_MAX:
+                    raise TidingsError(Code.CONFLICT, f"More than {REFERRERS_MAX} resources refer to it.")
+                self._let_go(referring, name, referrer, result)
+
+    def _let_go(self, type_: ResourceType, name: str, referrer: ResourceRow, result: Result) -> None:
+        match type_.on_delete.get(name, "refuse"):
+            case "cascade":
+                self._remove(type_, referrer, result)
+            case "set_null":
+                document = orjson.loads(referrer.data)
+                document.pop(name, None)
+                change = self._write(type_, referrer.id, referrer.external_id, document, referrer, "patched")
+                result.rows += change.rows
+                result.drafts += change.drafts
+            case "refuse":
+                public = encode(type_.id_prefix, referrer.id)
+                raise TidingsError(Code.CONFLICT, f"{public} refers to it in {name}.")
+
+
+def _check_condition(type_: ResourceType, row: ResourceRow, condition: Condition) -> None:
+    if condition.if_match > 0 and condition.if_match != row.version:
+        detail = f"If-Match named r{condition.if_match}; the resource is at r{row.version}."
+        raise TidingsError(Code.PRECONDITION_FAILED, detail, version=row.version)
+    if condition.if_match == 0 and type_.require_if_match:
+        raise TidingsError(Code.PRECONDITION_REQUIRED)
+
+
+def _check_immutable(type_: ResourceType, before: dict[str, Any], after: dict[str, Any]) -> None:
+    names = (n for n in type_.fields if n in type_.immutable and before.get(n) != after.get(n))
+    faults = [(f"#/{name}", "not_allowed", "Can't be changed once set.") for name in names]
+    if faults:
+        raise invalid("An immutable field was changed.", faults)

@@ -1,0 +1,52 @@
+"""Repeated keys: the same request has one effect and one answer.
+
+Another request under the same key is refused.
+"""
+
+from typing import Final
+
+import msgspec
+
+from core.errors import Code
+from core.streams.append import KeyRow
+from core.streams.command import Command
+from core.streams.outcome import Committed, Outcome, Refused
+
+# What was decided inside the transaction; everything else may go differently the next time (HTTP contract
+# §5).
+STORED_REFUSALS: Final = frozenset(
+    code.value
+    for code in (
+        Code.NOT_FOUND,
+        Code.CONFLICT,
+        Code.ALREADY_EXISTS,
+        Code.HISTORY_EXPIRED,
+        Code.PRECONDITION_FAILED,
+        Code.RULE_VIOLATED,
+    )
+)
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Committed | Refused)
+
+
+def answer_of(outcome: Outcome) -> bytes | None:
+    """Return what is stored under the key with this outcome, or None when a repeat shall be decided anew."""
+    match outcome:
+        case Committed():
+            return _ENCODER.encode(outcome)
+        case Refused(code=code) if code in STORED_REFUSALS:
+            return _ENCODER.encode(outcome)
+        case _:
+            return None
+
+
+def replay(row: KeyRow, command: Command) -> Committed | Refused:
+    """Return the answer to a command whose key was used: the first answer again.
+
+    Or a refusal of another request.
+    """
+    if row.fingerprint != command.fingerprint:
+        return Refused(Code.IDEMPOTENCY_MISMATCH.value, "The key belongs to another request.")
+    first: Committed | Refused = _DECODER.decode(row.answer)
+    return msgspec.structs.replace(first, replayed=True)
