@@ -53,8 +53,8 @@ def main() -> int:
     _hold_edge_to_straight(columns)
     machine = describe()
     title = (
-        f"{machine.at}, commit {machine.commit}, {machine.cores} × {machine.cpu}, {machine.memory_gib} GiB, "
-        f"{machine.system}, Python {machine.python}, median of {arguments.repeat}"
+        f"{machine.at}, commit {machine.commit}, {machine.cores} cores {machine.cpu}, "
+        f"{machine.memory_gib} GiB, {machine.system}, Python {machine.python}, median of {arguments.repeat}"
     )
     console.print(table(title, columns))
     if not arguments.dry:
