@@ -6,6 +6,7 @@ In the order of `sql/commit.sql`.
 from typing import Any
 
 from adapters.postgres.codec import to_date, to_timestamp, to_uuid
+from adapters.postgres.queries import statements, to_literal
 from core.streams.append import REFERRERS_MAX, Append, Needs
 from core.streams.event import seal_envelope
 
@@ -13,7 +14,7 @@ Arguments = tuple[Any, ...]
 
 
 def read_arguments(partition_id: int, needs: Needs) -> Arguments:
-    """Return the arguments of `read`."""
+    """Return the arguments of `read`, without those of its branches for referrers."""
     return (
         partition_id,
         [to_uuid(organization_id) for organization_id in needs.organizations],
@@ -21,11 +22,33 @@ def read_arguments(partition_id: int, needs: Needs) -> Arguments:
         *_columns(2, ((to_uuid(o), key) for o, key in needs.keys)),
         *_columns(3, ((to_uuid(o), type_, to_uuid(id_)) for o, type_, id_ in needs.resources)),
         *_columns(3, ((to_uuid(o), type_, external) for o, type_, external in needs.externals)),
-        *_columns(
-            4, ((to_uuid(o), type_, field, refers_to) for o, type_, field, refers_to in needs.referrers)
-        ),
-        REFERRERS_MAX + 1,
     )
+
+
+def referrer_branches(needs: Needs, first_argument: int) -> tuple[str, Arguments]:
+    """Return the branches that `read` needs for referrers, and their arguments from `first_argument` on.
+
+    There are as many texts as sets of reference fields that are asked for together, so few.
+    """
+    fields: dict[tuple[str, str], list[tuple[Any, str]]] = {}
+    for organization_id, type_, field, refers_to in needs.referrers:
+        fields.setdefault((type_, field), []).append((to_uuid(organization_id), refers_to))
+    template = statements("commit")["read_referrers"]
+    branches: list[str] = []
+    arguments: list[Any] = []
+    for type_, field in sorted(fields):
+        number = first_argument + len(arguments)
+        branches.append(
+            template.format(
+                type=to_literal(type_),
+                field=to_literal(field),
+                organizations=number,
+                refers_to=number + 1,
+                limit=REFERRERS_MAX + 1,
+            )
+        )
+        arguments += _columns(2, fields[type_, field])
+    return "\n".join(branches), tuple(arguments)
 
 
 def append_arguments(partition_id: int, epoch: int, append: Append) -> Arguments:

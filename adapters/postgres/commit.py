@@ -6,16 +6,17 @@ R6).
 """
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Self
 
 import asyncpg
-import structlog
 
-from adapters.postgres.arguments import append_arguments, read_arguments
+from adapters.postgres.arguments import append_arguments, read_arguments, referrer_branches
 from adapters.postgres.codec import event_of, from_date, from_timestamp, from_uuid, to_uuid
 from adapters.postgres.found import found_in
+from adapters.postgres.pool import LOOK_UPS_BY_KEY
 from adapters.postgres.queries import statements
 from adapters.telemetry.tasks import Tasks
 from core.instants import Instant
@@ -80,39 +81,50 @@ class CommitConnection:
     Not for concurrent use: its owner runs one call after the other.
     """
 
-    def __init__(self, connection: Any, append: Any, read: Any, tasks: Tasks, deadline_s: float) -> None:
+    def __init__(self, connection: Any, deadline_s: float) -> None:
         self._connection = connection
-        self._append = append
-        self._read = read
-        self._tasks = tasks
         self._deadline_s = deadline_s
+        self._tasks = Tasks("commit")
         self._sql = statements("commit")
-        self._log = structlog.get_logger()
+        self._append: Any = None
+        self._read: Any = None
 
     @classmethod
     async def open(cls, dsn: str, *, deadline_s: float, lock_timeout_s: float = 2.0) -> Self:
         """Connect to the primary and prepare both statements of a batch.
 
-        `lock_timeout_s` bounds how long a take-over waits for a transaction that still holds the row; it
-        is tried again.
+        Args:
+            dsn: where the database is.
+            deadline_s: how long each call may take; then the socket is dropped.
+            lock_timeout_s: how long a take-over waits for a transaction that still holds the row; it is
+                tried again.
 
         Raises:
-            OSError, asyncpg.PostgresError: no connection, or the server is a standby.
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError: no connection, or the server is a standby.
         """
         connection = await asyncpg.connect(
             dsn,
-            timeout=5,
+            timeout=deadline_s,
+            target_session_attrs="primary",
             server_settings={
+                **LOOK_UPS_BY_KEY,
                 "application_name": "tidings-owner",
-                "jit": "off",
                 "lock_timeout": f"{round(lock_timeout_s * 1000)}",
-                "plan_cache_mode": "force_generic_plan",
             },
         )
-        sql = statements("commit")
-        append = await connection.prepare(sql["append"], name="append")
-        read = await connection.prepare(sql["read"], name="read")
-        return cls(connection, append, read, Tasks("commit"), deadline_s)
+        opened = cls(connection, deadline_s)
+        try:
+            await opened._prepare()
+        except BaseException:
+            connection.terminate()
+            raise
+        return opened
+
+    async def _prepare(self) -> None:
+        # By their own names, so that a proxy that looks at the traffic can tell them.
+        prepare = self._connection.prepare
+        self._append = await self._bounded(prepare(self._sql["append"], name="append"))
+        self._read = await self._bounded(prepare(self._sql["read"], name="read"))
 
     @property
     def is_closed(self) -> bool:
@@ -130,9 +142,7 @@ class CommitConnection:
     async def take(self, partition_id: int, owner: str, address: str, lease_s: float) -> Taken | None:
         """Take the partition if its lease ran out or it bears the same owner's name; None otherwise."""
         lease = timedelta(seconds=lease_s)
-        return _taken(
-            await self._connection.fetchrow(self._sql["take_partition"], partition_id, owner, address, lease)
-        )
+        return _taken(await self._fetchrow("take_partition", partition_id, owner, address, lease))
 
     async def force(
         self, partition_id: int, owner: str, address: str, lease_s: float, epoch: int
@@ -147,27 +157,24 @@ class CommitConnection:
         Raises:
             asyncpg.LockNotAvailableError: not decided within the lock timeout; try again.
         """
-        row = await self._connection.fetchrow(
-            self._sql["force_partition"], partition_id, owner, address, timedelta(seconds=lease_s), epoch
-        )
-        return _taken(row)
+        lease = timedelta(seconds=lease_s)
+        return _taken(await self._fetchrow("force_partition", partition_id, owner, address, lease, epoch))
 
     async def renew(self, partition_id: int, epoch: int, lease_s: float) -> bool:
         """Prolong the lease; False: fenced."""
         lease = timedelta(seconds=lease_s)
-        row = await self._connection.fetchrow(self._sql["renew_partition"], partition_id, epoch, lease)
-        return row is not None
+        return await self._fetchrow("renew_partition", partition_id, epoch, lease) is not None
 
     async def release(self, partition_id: int, epoch: int) -> None:
         """Give the partition up at once, so that another owner need not wait for the lease."""
-        await self._connection.execute(self._sql["release_partition"], partition_id, epoch)
+        await self._fetchrow("release_partition", partition_id, epoch)
 
     async def heads_of_partition(self, partition_id: int) -> dict[bytes, StreamState]:
         """Return every stream of the partition. Call it after `take` or `force`.
 
         Never in the same statement.
         """
-        rows = await self._connection.fetch(self._sql["heads_of_partition"], partition_id)
+        rows = await self._bounded(self._connection.fetch(self._sql["heads_of_partition"], partition_id))
         return {
             from_uuid(row["organization_id"]): stream_state(row["epoch"], row["last_seq"], row["last_day"])
             for row in rows
@@ -179,14 +186,43 @@ class CommitConnection:
         It stays true until the batch is appended: only the partition's owner writes these rows, and one
         batch is in flight.
         """
-        return found_in(await self._read.fetch(*read_arguments(partition_id, needs)))
+        arguments = read_arguments(partition_id, needs)
+        if needs.referrers:
+            branches, more = referrer_branches(needs, len(arguments) + 1)
+            query = f"{self._sql['read']}\n{branches}"
+            rows = await self._bounded(self._connection.fetch(query, *arguments, *more))
+        else:
+            rows = await self._bounded(self._read.fetch(*arguments))
+        return found_in(rows)
 
     async def find_event(self, organization_id: bytes, event_id: bytes) -> Event | None:
         """Return the event with this id, or None when the log does not hold it."""
-        row = await self._connection.fetchrow(
-            statements("streams")["event_by_id"], to_uuid(organization_id), to_uuid(event_id)
-        )
+        query = statements("streams")["event_by_id"]
+        arguments = (to_uuid(organization_id), to_uuid(event_id))
+        row = await self._bounded(self._connection.fetchrow(query, *arguments))
         return None if row is None else event_of(row)
+
+    async def _fetchrow(self, name: str, *arguments: Any) -> Any:
+        return await self._bounded(self._connection.fetchrow(self._sql[name], *arguments))
+
+    async def _bounded(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Await one statement, whose deadline drops the socket as that of an append does.
+
+        So no call hangs on a server that is gone, and none is cancelled in the middle of a commit.
+        """
+        result = await self._outcome_of("statement", work)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    async def _outcome_of(self, name: str, work: Coroutine[Any, Any, Any]) -> Any:
+        """Return what the statement gave, or the error that it ended with."""
+        task = self._tasks.spawn(name, _caught(work))
+        done, _ = await asyncio.wait({task}, timeout=self._deadline_s)  # never cancels, unlike wait_for
+        if not done:
+            self._connection.terminate()  # drops the socket and sends no CancelRequest
+            await asyncio.wait({task})
+        return task.result()
 
     async def append(self, partition_id: int, epoch: int, append: Append) -> AppendResult:
         """Write one batch: all of it durable, or none of it.
@@ -201,15 +237,10 @@ class CommitConnection:
 
         connection = self._connection
         connection.add_log_listener(hear)
-        task = self._tasks.spawn(
-            "append", _outcome_of(self._append, append_arguments(partition_id, epoch, append))
-        )
         try:
-            done, _ = await asyncio.wait({task}, timeout=self._deadline_s)  # never cancels, unlike wait_for
-            if not done:
-                connection.terminate()  # drops the socket and sends no CancelRequest
-                await asyncio.wait({task})
-            return self._judge(task.result(), warnings)
+            arguments = append_arguments(partition_id, epoch, append)
+            result = await self._outcome_of("append", self._append.fetchval(*arguments))
+            return self._judge(result, warnings)
         finally:
             if not connection.is_closed():
                 connection.remove_log_listener(hear)
@@ -227,13 +258,12 @@ class CommitConnection:
         return Appended() if result else Fenced()
 
 
-async def _outcome_of(append: Any, arguments: tuple[Any, ...]) -> int | BaseException:
-    # An error is a value here: the task must not be reported as failed, since its owner judges it.
+async def _caught(work: Coroutine[Any, Any, Any]) -> Any:
+    # An error is a value here: the task must not be reported as failed, since whoever spawned it judges it.
     try:
-        owned: int = await append.fetchval(*arguments)
+        return await work
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.CancelledError) as error:
         return error
-    return owned
 
 
 def _taken(row: Any) -> Taken | None:

@@ -23,3 +23,13 @@ def statements(noun: str) -> dict[str, str]:
             raise ValueError(f"{noun}.sql names {name} twice")
         found[name] = statement.strip()
     return found
+
+
+def to_literal(text: str) -> str:
+    """Return a text as an SQL literal, for what a statement must hold as such to use its index.
+
+    Only for names from the installation's own schema files.
+    """
+    if "\\" in text or "\0" in text:
+        raise ValueError(f"no name of a field or type: {text!r}")
+    return "'" + text.replace("'", "''") + "'"

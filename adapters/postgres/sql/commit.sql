@@ -27,7 +27,7 @@ SELECT organization_id, epoch, last_seq, last_day FROM stream_heads WHERE partit
 
 -- read --
 -- What the decisions of one batch need, in one round trip. $1 partition; $2 organizations; $3, $4 channels; $5, $6 keys;
--- $7–$9 resources by id; $10–$12 resources by external id; $13–$16 referrers (type, field, public id); $17 their limit.
+-- $7–$9 resources by id; $10–$12 resources by external id.
 SELECT 'stream' AS kind, h.organization_id, h.epoch AS a, NULL::text AS b, NULL::uuid AS id, h.last_seq AS n,
        NULL::bytea AS x, NULL::bytea AS y, NULL::timestamptz AS t, NULL::timestamptz AS u, h.last_day AS d, NULL::text AS c
   FROM stream_heads h WHERE h.organization_id = ANY($2::uuid[]) AND h.partition_id = $1
@@ -49,14 +49,19 @@ SELECT 'external', r.organization_id, r.type, r.external_id, r.id, r.version, co
        r.created_at, r.updated_at, NULL, NULL
   FROM unnest($10::uuid[], $11::text[], $12::text[]) AS w (organization_id, type, external_id)
   JOIN resources r ON r.organization_id = w.organization_id AND r.type = w.type AND r.external_id = w.external_id
+
+-- read_referrers --
+-- One more branch of `read`, for one reference field of one type: both stand in the text, since only so the field's index
+-- serves it. The rows that refer to the public ids given, at most {limit} for each.
 UNION ALL
 SELECT 'referrer', r.organization_id, r.type, r.external_id, r.id, r.version, convert_to(r.data::text, 'UTF8'), NULL,
-       r.created_at, r.updated_at, NULL, w.field || ' ' || w.refers_to
-  FROM unnest($13::uuid[], $14::text[], $15::text[], $16::text[]) AS w (organization_id, type, field, refers_to)
+       r.created_at, r.updated_at, NULL, {field} || ' ' || w.refers_to
+  FROM unnest(${organizations}::uuid[], ${refers_to}::text[]) AS w (organization_id, refers_to)
  CROSS JOIN LATERAL (
        SELECT * FROM resources q
-        WHERE q.organization_id = w.organization_id AND q.type = w.type AND q.data ->> w.field = w.refers_to
-        LIMIT $17) AS r
+        WHERE q.organization_id = w.organization_id AND q.type = {type}
+          AND index_key(q.data, {field}) = to_jsonb(w.refers_to)
+        LIMIT {limit}) AS r
 
 -- append --
 -- One batch, in one statement that proves the partition's epoch ($2) in its own transaction: no row, no effect. A head that
@@ -89,12 +94,14 @@ WITH own AS MATERIALIZED (
 ), gone AS (
   DELETE FROM resources AS r USING own, unnest($36::uuid[], $37::text[], $38::uuid[]) AS n (organization_id, type, id)
    WHERE r.organization_id = n.organization_id AND r.type = n.type AND r.id = n.id
+  RETURNING 1
 ), changed AS (
   INSERT INTO resources AS r (organization_id, type, id, external_id, data, version, created_at, updated_at)
   SELECT n.organization_id, n.type, n.id, n.external_id, n.data::jsonb, n.version, n.created_at, n.updated_at
     FROM own, unnest($28::uuid[], $29::text[], $30::uuid[], $31::text[], $32::text[], $33::bigint[], $34::timestamptz[],
                      $35::timestamptz[])
            AS n (organization_id, type, id, external_id, data, version, created_at, updated_at)
+   WHERE (SELECT count(*) FROM gone) >= 0            -- first the deletions: an external id may pass to a new resource
   ON CONFLICT (organization_id, type, id) DO UPDATE
      SET external_id = excluded.external_id, data = excluded.data, version = excluded.version, updated_at = excluded.updated_at
 )

@@ -112,3 +112,12 @@ CREATE INDEX resources_updated ON resources (organization_id, type, updated_at, 
 
 CREATE FUNCTION log_conflict(what text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS
 $$ BEGIN RAISE EXCEPTION 'the log moved under its owner: %', what USING ERRCODE = 'TD001'; END $$;
+
+-- What a resource's field is filtered and sorted by: strings cut to what an index entry can hold, numbers, booleans; all else
+-- counts as null. One value is compared with another as jsonb does it: null < string < number < boolean.
+CREATE FUNCTION index_key(data jsonb, field text) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE jsonb_typeof(data -> field)
+       WHEN 'string' THEN to_jsonb(left(data ->> field, 500))
+       WHEN 'number' THEN data -> field
+       WHEN 'boolean' THEN data -> field
+       ELSE 'null'::jsonb END;
