@@ -114,6 +114,16 @@ class Links(BaseSettings):
     route_refresh_s: float = Field(
         default=5.0, description="How often callers re-read where partitions live."
     )
+    connect_s: float = Field(
+        default=2.0, description="To open a link, proof included; then the owner counts as unreachable."
+    )
+    head_s: float = Field(default=10.0, description="How long a caller waits for a head; then unavailable.")
+    unproven_links_max: int = Field(
+        default=64, description="Links of one owner that have not proved the key; more are turned away."
+    )
+    organizations_max: int = Field(
+        default=100_000, description="Organizations whose partition a process remembers; the oldest leave."
+    )
 
 
 class Api(BaseSettings):
