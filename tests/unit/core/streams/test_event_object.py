@@ -1,0 +1,54 @@
+"""The event object embeds what was stored, byte for byte."""
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.streams.event import PUBLICATION_CREATED, ClientInfo, Event
+from core.streams.event_object import channel_payload, event_object
+
+ID = bytes(range(16))
+
+
+def publication(data: bytes) -> Event:
+    return Event(7, ID, PUBLICATION_CREATED, 1, data, (("news", 3),), ClientInfo("42", "c1"), {"k": "v"})
+
+
+def test_a_publication_shows_its_data_and_position() -> None:
+    shown = orjson.loads(event_object(publication(b'{"n": 1}'), "k3f9"))
+    assert shown == {
+        "id": "evt_00041061050r3gg28a1c60t3gf",
+        "object": "event",
+        "type": "publication.created",
+        "api_version": "2026-11-22",
+        "created_at": "1970-01-01T00:00:00.000001Z",
+        "seq": 7,
+        "epoch": "k3f9",
+        "channels": [{"channel": "news", "offset": 3}],
+        "data": {
+            "object": {
+                "object": "publication",
+                "id": "evt_00041061050r3gg28a1c60t3gf",
+                "tags": {"k": "v"},
+                "info": {"user": "42", "client": "c1"},
+                "data": {"n": 1},
+            }
+        },
+    }
+
+
+def test_a_payload_that_is_no_json_is_shown_in_base64() -> None:
+    shown = orjson.loads(event_object(publication(b"\xff\x00"), "k3f9"))
+    assert shown["data"]["object"]["b64data"] == "/wA="
+
+
+@given(st.binary())
+def test_subscribers_get_the_very_bytes_that_were_published(data: bytes) -> None:
+    assert channel_payload(publication(data)) == data
+
+
+def test_a_resource_event_travels_as_the_event_object_without_position() -> None:
+    event = Event(8, ID, "room.created", 1, b'{"object":{"id":"room_1"}}', (("room:room_1", 1),))
+    shown = orjson.loads(channel_payload(event))
+    assert shown["data"] == {"object": {"id": "room_1"}}
+    assert "seq" not in shown
