@@ -1,100 +1,118 @@
 """Reading channels: where they stand, and what stands in them."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 from adapters.postgres.coalesced import Coalesced
-from adapters.postgres.codec import event_of, to_date, to_uuid
+from adapters.postgres.codec import event_of, from_uuid, to_uuid
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from adapters.telemetry.tasks import Tasks
-from core.instants import day_number
-from core.ports import Clock
 from core.streams.event import Event
+
+OFFSET_MAX: Final = 2**62
+BYTES_MAX: Final = 2**62
+
+HeadKey = tuple[bytes, str, int]
+"""(organization id, channel, announced head)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelHead:
-    """A channel up to an announced head: its newest offset (0: none).
+    """A channel up to an announced head.
 
-    And the oldest that can be read (newest + 1: none).
+    `last_offset` is its newest offset, 0 when nothing was ever published; `first_offset` the oldest that can
+    still be read, `last_offset + 1` when none can.
     """
 
     first_offset: int
     last_offset: int
 
 
-EMPTY = ChannelHead(1, 0)
+EMPTY: Final = ChannelHead(1, 0)
 
 
 class ChannelReader:
-    """Reads channels of one organization at a time, never past the announced head that the caller names."""
+    """Reads channels of one organization at a time, never past the announced head that the caller names.
 
-    def __init__(self, database: Database, clock: Clock, tasks: Tasks, retention_days: int) -> None:
+    Entries older than the retention are hidden, whether their day was dropped or not; the database's clock
+    decides.
+    """
+
+    def __init__(self, database: Database, *, retention_days: int) -> None:
         self._database = database
-        self._clock = clock
         self._retention_days = retention_days
         self._sql = statements("channels")
-        self._heads: Coalesced[tuple[bytes, int, str], ChannelHead] = Coalesced(self._read_heads, tasks)
+        self._tasks = Tasks("channels")
+        self._heads: Coalesced[HeadKey, ChannelHead] = Coalesced(self._read_heads, self._tasks)
 
-    def _oldest_day(self) -> Any:
-        return to_date(day_number(self._clock.now()) - self._retention_days)
+    async def heads(
+        self, organization_id: bytes, channels: Iterable[str], *, up_to_seq: int
+    ) -> dict[str, ChannelHead]:
+        """Return where each of the channels stands; entries above `up_to_seq` do not count.
+
+        A channel in which nothing was published stands at `EMPTY`. Calls of one tick share a statement,
+        whatever organization they are for.
+        """
+        names = list(dict.fromkeys(channels))
+        found = await asyncio.gather(*(self._heads.get((organization_id, n, up_to_seq)) for n in names))
+        return {name: head or EMPTY for name, head in zip(names, found, strict=True)}
 
     async def head(self, organization_id: bytes, channel: str, *, up_to_seq: int) -> ChannelHead:
-        """Return where a channel stands; entries above `up_to_seq` do not count.
+        """Return where one channel stands, as `heads` does."""
+        return await self._heads.get((organization_id, channel, up_to_seq)) or EMPTY
 
-        Calls of the same tick for the same organization and head share one statement.
-        """
-        return await self._heads.get((organization_id, up_to_seq, channel)) or EMPTY
-
-    async def _read_heads(
-        self, keys: Sequence[tuple[bytes, int, str]]
-    ) -> dict[tuple[bytes, int, str], ChannelHead]:
-        groups: dict[tuple[bytes, int], list[str]] = {}
-        for organization_id, up_to_seq, channel in keys:
-            groups.setdefault((organization_id, up_to_seq), []).append(channel)
+    async def _read_heads(self, keys: Sequence[HeadKey]) -> dict[HeadKey, ChannelHead]:
+        rows = await self._database.fetch(
+            self._sql["channel_heads"],
+            [to_uuid(organization_id) for organization_id, _, _ in keys],
+            [channel for _, channel, _ in keys],
+            [up_to_seq for _, _, up_to_seq in keys],
+            self._retention_days,
+        )
         found = {}
-        for (organization_id, up_to_seq), channels in groups.items():
-            rows = await self._database.fetch(
-                self._sql["channel_heads"], to_uuid(organization_id), channels, up_to_seq, self._oldest_day()
-            )
-            for row in rows:
-                last = row["last_offset"] - row["above"]
-                first = row["first_offset"]
-                head = ChannelHead(last + 1 if first is None or first > last else first, last)
-                found[organization_id, up_to_seq, row["channel"]] = head
+        for organization_id, channel, up_to_seq, last, first in rows:
+            head = ChannelHead(last + 1 if first is None else first, last)
+            found[from_uuid(organization_id), channel, up_to_seq] = head
         return found
 
     async def publications(
-        self, organization_id: bytes, channel: str, *, after_offset: int, up_to_seq: int, limit: int
+        self,
+        organization_id: bytes,
+        channel: str,
+        *,
+        after_offset: int = 0,
+        before_offset: int = OFFSET_MAX,
+        up_to_seq: int,
+        limit: int,
+        bytes_max: int = BYTES_MAX,
+        reverse: bool = False,
     ) -> list[Event]:
-        """Return at most `limit` events of a channel after `after_offset`, oldest first.
+        """Return the events of a channel: after `after_offset`, oldest first, or else newest first.
 
-        Contiguous by offset.
+        Contiguous by offset from the first one on. At most `limit`, and never so many that all but the last
+        hold `bytes_max` bytes: a page may be short without being the last, so go on until one is empty.
+
+        Args:
+            organization_id: whose channel.
+            channel: its name.
+            after_offset: forward: those above it.
+            before_offset: with `reverse`: those below it.
+            up_to_seq: the announced head; nothing above it is returned.
+            limit: most events.
+            bytes_max: bytes of data and envelopes after which no further event is added.
+            reverse: newest first, down from `before_offset`.
         """
         rows = await self._database.fetch(
-            self._sql["publications_after"],
+            self._sql["publications_before" if reverse else "publications_after"],
             to_uuid(organization_id),
             channel,
-            after_offset,
+            before_offset if reverse else after_offset,
             up_to_seq,
             limit,
-            self._oldest_day(),
-        )
-        return [event_of(row) for row in rows]
-
-    async def publications_before(
-        self, organization_id: bytes, channel: str, *, before_offset: int, up_to_seq: int, limit: int
-    ) -> list[Event]:
-        """Return at most `limit` events of a channel before `before_offset`, newest first."""
-        rows = await self._database.fetch(
-            self._sql["publications_before"],
-            to_uuid(organization_id),
-            channel,
-            before_offset,
-            up_to_seq,
-            limit,
-            self._oldest_day(),
+            bytes_max,
+            self._retention_days,
         )
         return [event_of(row) for row in rows]

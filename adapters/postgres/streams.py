@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from adapters.postgres.codec import event_of, to_date, to_uuid
+from adapters.postgres.codec import event_of, to_uuid
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from core.errors import Code, TidingsError
-from core.instants import day_number
-from core.ports import Clock
 from core.streams.event import Event
+
+BYTES_MAX: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,14 @@ class Route:
 class LogReader:
     """Reads events of one organization at a time, never past the announced head that the caller names.
 
-    Rows older than the retention are hidden, whether their day was dropped or not.
+    Events older than the retention are hidden, whether their day was dropped or not; the database's clock
+    decides. An event is visible for `retention_days` at least, and for less than a day more.
     """
 
-    def __init__(self, database: Database, clock: Clock, retention_days: int) -> None:
+    def __init__(self, database: Database, *, retention_days: int) -> None:
         self._database = database
-        self._clock = clock
         self._retention_days = retention_days
         self._sql = statements("streams")
-
-    def _oldest_day(self) -> Any:
-        return to_date(day_number(self._clock.now()) - self._retention_days)
 
     async def stream_head(self, organization_id: bytes) -> StreamHead:
         """Return the stream of an organization.
@@ -53,19 +50,29 @@ class LogReader:
         Raises:
             TidingsError: `not_found`, there is no such organization.
         """
-        row = await self._database.fetchrow(self._sql["stream_head"], to_uuid(organization_id))
-        if row is None:
-            raise TidingsError(Code.NOT_FOUND)
+        row = await _stream_head(self._database, organization_id)
         return StreamHead(row["epoch"], row["last_seq"], row["partition_id"])
 
     async def events(
-        self, organization_id: bytes, *, after_seq: int, up_to_seq: int, limit: int, types: Sequence[str] = ()
+        self,
+        organization_id: bytes,
+        *,
+        after_seq: int,
+        up_to_seq: int,
+        limit: int,
+        types: Sequence[str] = (),
+        bytes_max: int = BYTES_MAX,
     ) -> list[Event]:
         """Return at most `limit` events after `after_seq` and not above `up_to_seq`, oldest first.
 
-        Without `types` the list is contiguous. A type `a.*` stands for all that begin with `a.`.
+        Without `types` the list is contiguous from its first event on; it begins after `after_seq + 1` only
+        when what lies between is past its retention. A type `a.*` stands for all that begin with `a.`. With
+        `bytes_max`, no event is added after that many bytes of data and envelopes.
         """
-        where = (to_uuid(organization_id), after_seq, up_to_seq, limit, self._oldest_day())
+        where = (
+            to_uuid(organization_id),
+            *(after_seq, up_to_seq, limit, bytes_max, self._retention_days),
+        )
         if types:
             exact = [name for name in types if not name.endswith(".*")]
             prefixes = [_like(name[:-1]) + "%" for name in types if name.endswith(".*")]
@@ -76,22 +83,20 @@ class LogReader:
 
     async def first_seq(self, organization_id: bytes) -> int | None:
         """Return the oldest `seq` that can be read, or None when nothing can."""
-        row = await self._database.fetchrow(
-            self._sql["first_seq"], to_uuid(organization_id), self._oldest_day()
+        first: int | None = await self._database.fetchval(
+            self._sql["first_seq"], to_uuid(organization_id), self._retention_days
         )
-        first: int | None = row[0]
         return first
 
     async def event(self, organization_id: bytes, event_id: bytes) -> Event | None:
-        """Return one event by its id, or None."""
+        """Return one event by its id, or None when the log does not hold it or it is past its retention."""
         row = await self._database.fetchrow(
-            self._sql["event_by_id"], to_uuid(organization_id), to_uuid(event_id)
+            self._sql["visible_event_by_id"],
+            to_uuid(organization_id),
+            to_uuid(event_id),
+            self._retention_days,
         )
-        if row is None:
-            return None
-        event = event_of(row)
-        expired = day_number(self._clock.now()) - event.created_at // 86_400_000_000 > self._retention_days
-        return None if expired else event
+        return None if row is None else event_of(row)
 
 
 class RouteReader:
@@ -107,16 +112,20 @@ class RouteReader:
         Raises:
             TidingsError: `not_found`, there is no such organization.
         """
-        row = await self._database.fetchrow(self._sql["stream_head"], to_uuid(organization_id))
-        if row is None:
-            raise TidingsError(Code.NOT_FOUND)
-        partition_id: int = row["partition_id"]
+        partition_id: int = (await _stream_head(self._database, organization_id))["partition_id"]
         return partition_id
 
     async def routes(self) -> list[Route]:
         """Return every partition's present owner."""
         rows = await self._database.fetch(self._sql["routes"])
         return [Route(r["partition_id"], r["owner"] or "", r["address"] or "", r["epoch"]) for r in rows]
+
+
+async def _stream_head(database: Database, organization_id: bytes) -> Any:
+    row = await database.fetchrow(statements("streams")["stream_head"], to_uuid(organization_id))
+    if row is None:
+        raise TidingsError(Code.NOT_FOUND)
+    return row
 
 
 def _like(text: str) -> str:

@@ -10,8 +10,11 @@ from typing import Any
 import asyncpg
 
 from adapters.entropy import SystemEntropy
+from adapters.postgres.codec import to_date
 from adapters.postgres.commit import Appended, CommitConnection
+from adapters.postgres.maintenance import PARENTS
 from adapters.postgres.pool import Database
+from adapters.postgres.queries import statements
 from core.instants import DAY, Instant, day_number
 from core.streams.append import Append, KeyRow, ResourceRow, StreamMove
 from core.streams.event import PUBLICATION_CREATED, Event
@@ -129,3 +132,15 @@ async def until_waiting(connection: Any) -> None:
          WHERE wait_event_type = 'Lock' AND datname = current_database()
     """
     await until(lambda: connection.fetchval(query))
+
+
+async def make_days(url: str, *days_back: int) -> None:
+    """Make the tables of days that lie back, which maintenance would not make any more."""
+    template = statements("maintenance")["make_day_table"]
+    today = day_number(now())
+    async with database_at(url, 1) as database:
+        for back in days_back:
+            day, after = to_date(today - back), to_date(today - back + 1)
+            for parent in PARENTS:
+                name = f"{parent}_{day:%Y%m%d}"
+                await database.execute(template.format(name=name, parent=parent, first=day, last=after))

@@ -1,28 +1,46 @@
 -- channel_heads --
--- Of several channels: last offset, how many entries stand above the announced head $3, and the oldest visible offset.
-SELECT w.channel, h.last_offset,
-       (SELECT count(*) FROM channel_entries e
-         WHERE e.organization_id = $1 AND e.channel = w.channel AND e."offset" > h.last_offset - 10000 AND e.day >= $4
-           AND e.seq > $3) AS above,
-       (SELECT e."offset" FROM channel_entries e
-         WHERE e.organization_id = $1 AND e.channel = w.channel AND e.day >= $4 ORDER BY e."offset" LIMIT 1) AS first_offset
-  FROM unnest($2::text[]) AS w (channel)
-  JOIN channel_heads h ON h.organization_id = $1 AND h.channel = w.channel
+-- Where channels stand: $1 organizations, $2 channels, $3 the announced head of each; entries above it do not count, and
+-- those older than $4 days are not seen. `last_offset` is that of the newest entry that counts; without one it is the offset
+-- before the oldest entry there is, and without any entry that of the channel. `first_offset` is null when nothing is seen.
+SELECT w.organization_id, w.channel, w.up_to_seq,
+       coalesce(newest."offset", oldest."offset" - 1, h.last_offset) AS last_offset,
+       CASE WHEN newest."offset" IS NOT NULL THEN oldest."offset" END AS first_offset
+  FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (organization_id, channel, up_to_seq)
+  JOIN channel_heads h ON h.organization_id = w.organization_id AND h.channel = w.channel
+  LEFT JOIN LATERAL (
+       SELECT e."offset" FROM channel_entries e
+        WHERE e.organization_id = w.organization_id AND e.channel = w.channel AND e.seq <= w.up_to_seq
+          AND e.day >= (now() AT TIME ZONE 'UTC')::date - $4::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
+        ORDER BY e."offset" DESC LIMIT 1) AS newest ON true
+  LEFT JOIN LATERAL (
+       SELECT e."offset" FROM channel_entries e
+        WHERE e.organization_id = w.organization_id AND e.channel = w.channel
+          AND e.day >= (now() AT TIME ZONE 'UTC')::date - $4::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
+        ORDER BY e."offset" LIMIT 1) AS oldest ON true
 
 -- publications_after --
--- A channel's entries after offset $3, none above the announced head $4, oldest first, without days older than $6.
-SELECT v.seq, v.id, v.type, v.created_at, v.data, v.envelope
-  FROM (SELECT e."offset", e.seq, e.day FROM channel_entries e
-         WHERE e.organization_id = $1 AND e.channel = $2 AND e."offset" > $3 AND e.seq <= $4 AND e.day >= $6
-         ORDER BY e."offset" LIMIT $5) AS p
-  JOIN events v ON v.organization_id = $1 AND v.seq = p.seq AND v.day = p.day
- ORDER BY p."offset"
+-- A channel's entries after offset $3, none above the announced head $4, oldest first: at most $5 and, but for the first, $6
+-- bytes of them, none older than $7 days.
+SELECT seq, id, type, created_at, data, envelope
+  FROM (SELECT v.seq, v.id, v.type, v.created_at, v.data, v.envelope, p."offset",
+               sum(octet_length(v.data) + octet_length(v.envelope)) OVER (ORDER BY p."offset") AS bytes
+          FROM (SELECT e."offset", e.seq, e.day FROM channel_entries e
+                 WHERE e.organization_id = $1 AND e.channel = $2 AND e."offset" > $3 AND e.seq <= $4
+                   AND e.day >= (now() AT TIME ZONE 'UTC')::date - $7::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
+                 ORDER BY e."offset" LIMIT $5) AS p
+          JOIN events v ON v.organization_id = $1 AND v.seq = p.seq AND v.day = p.day) AS q
+ WHERE q.bytes - octet_length(q.data) - octet_length(q.envelope) < $6
+ ORDER BY q."offset"
 
 -- publications_before --
--- A channel's entries before offset $3, newest first, none above the announced head $4.
-SELECT v.seq, v.id, v.type, v.created_at, v.data, v.envelope
-  FROM (SELECT e."offset", e.seq, e.day FROM channel_entries e
-         WHERE e.organization_id = $1 AND e.channel = $2 AND e."offset" < $3 AND e.seq <= $4 AND e.day >= $6
-         ORDER BY e."offset" DESC LIMIT $5) AS p
-  JOIN events v ON v.organization_id = $1 AND v.seq = p.seq AND v.day = p.day
- ORDER BY p."offset" DESC
+-- The same before offset $3, newest first.
+SELECT seq, id, type, created_at, data, envelope
+  FROM (SELECT v.seq, v.id, v.type, v.created_at, v.data, v.envelope, p."offset",
+               sum(octet_length(v.data) + octet_length(v.envelope)) OVER (ORDER BY p."offset" DESC) AS bytes
+          FROM (SELECT e."offset", e.seq, e.day FROM channel_entries e
+                 WHERE e.organization_id = $1 AND e.channel = $2 AND e."offset" < $3 AND e.seq <= $4
+                   AND e.day >= (now() AT TIME ZONE 'UTC')::date - $7::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
+                 ORDER BY e."offset" DESC LIMIT $5) AS p
+          JOIN events v ON v.organization_id = $1 AND v.seq = p.seq AND v.day = p.day) AS q
+ WHERE q.bytes - octet_length(q.data) - octet_length(q.envelope) < $6
+ ORDER BY q."offset" DESC

@@ -7,20 +7,43 @@ SELECT epoch, last_seq, partition_id FROM stream_heads WHERE organization_id = $
 SELECT partition_id, owner, address, epoch FROM partitions ORDER BY partition_id
 
 -- events_after --
--- The log after $2 and up to the announced head $3, oldest first, without days older than $5.
-SELECT seq, id, type, created_at, data, envelope FROM events
- WHERE organization_id = $1 AND seq > $2 AND seq <= $3 AND day >= $5 ORDER BY seq LIMIT $4
+-- The log after $2 and up to the announced head $3, oldest first: at most $4 events and, but for the first, $5 bytes of them,
+-- none older than $6 days. Days that lie ahead hold nothing, and are left out like those that are past.
+SELECT seq, id, type, created_at, data, envelope
+  FROM (SELECT p.*, sum(octet_length(p.data) + octet_length(p.envelope)) OVER (ORDER BY p.seq) AS bytes
+          FROM (SELECT seq, id, type, created_at, data, envelope FROM events
+                 WHERE organization_id = $1 AND seq > $2 AND seq <= $3
+                   AND day >= (now() AT TIME ZONE 'UTC')::date - $6::integer AND day <= (now() AT TIME ZONE 'UTC')::date + 1
+                 ORDER BY seq LIMIT $4) AS p) AS q
+ WHERE q.bytes - octet_length(q.data) - octet_length(q.envelope) < $5
+ ORDER BY seq
 
 -- events_after_of_types --
--- The same of some types alone: exact names in $6, and prefixes (of `a.*`) in $7.
-SELECT seq, id, type, created_at, data, envelope FROM events
- WHERE organization_id = $1 AND seq > $2 AND seq <= $3 AND day >= $5
-   AND (type = ANY($6::text[]) OR type LIKE ANY($7::text[])) ORDER BY seq LIMIT $4
+-- The same of some types alone: exact names in $7, and prefixes (of `a.*`) in $8.
+SELECT seq, id, type, created_at, data, envelope
+  FROM (SELECT p.*, sum(octet_length(p.data) + octet_length(p.envelope)) OVER (ORDER BY p.seq) AS bytes
+          FROM (SELECT seq, id, type, created_at, data, envelope FROM events
+                 WHERE organization_id = $1 AND seq > $2 AND seq <= $3
+                   AND day >= (now() AT TIME ZONE 'UTC')::date - $6::integer AND day <= (now() AT TIME ZONE 'UTC')::date + 1
+                   AND (type = ANY($7::text[]) OR type LIKE ANY($8::text[]))
+                 ORDER BY seq LIMIT $4) AS p) AS q
+ WHERE q.bytes - octet_length(q.data) - octet_length(q.envelope) < $5
+ ORDER BY seq
 
 -- event_by_id --
--- One event, whatever day it was written.
+-- One event, whatever day it was written: what an owner settles an unknown outcome by.
 SELECT seq, id, type, created_at, data, envelope FROM events WHERE organization_id = $1 AND id = $2 LIMIT 1
 
+-- visible_event_by_id --
+-- One event, unless it is older than $3 days.
+SELECT seq, id, type, created_at, data, envelope FROM events
+ WHERE organization_id = $1 AND id = $2
+   AND day >= (now() AT TIME ZONE 'UTC')::date - $3::integer AND day <= (now() AT TIME ZONE 'UTC')::date + 1
+ LIMIT 1
+
 -- first_seq --
--- The oldest event that is not older than $2; none: null.
-SELECT min(seq) FROM events WHERE organization_id = $1 AND day >= $2
+-- The oldest event that is not older than $2 days; none: no row.
+SELECT seq FROM events
+ WHERE organization_id = $1
+   AND day >= (now() AT TIME ZONE 'UTC')::date - $2::integer AND day <= (now() AT TIME ZONE 'UTC')::date + 1
+ ORDER BY seq LIMIT 1
