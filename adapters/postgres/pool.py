@@ -1,6 +1,6 @@
 """Connections for reading, and for the writes outside any log."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, Self
@@ -37,6 +37,7 @@ _LOST: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # it is stopping, starting, or an operator ended the session
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a call on a connection that broke in the middle of the one before
     OSError,
 )
 
@@ -105,18 +106,16 @@ class Database:
         Raises:
             TidingsError: `unavailable`, it did not answer.
         """
-        rows: list[Any] = await self._read(
-            lambda: self._pool.fetch(statement, *arguments, timeout=READ_TIMEOUT_S)
-        )
+        rows: list[Any] = await self._read("fetch", statement, arguments)
         return rows
 
     async def fetchrow(self, statement: str, *arguments: Any) -> Any:
         """Return the first row of one statement that only reads, or None; otherwise as `fetch`."""
-        return await self._read(lambda: self._pool.fetchrow(statement, *arguments, timeout=READ_TIMEOUT_S))
+        return await self._read("fetchrow", statement, arguments)
 
     async def fetchval(self, statement: str, *arguments: Any) -> Any:
         """Return the first value of the first row of one statement that only reads; otherwise as `fetch`."""
-        return await self._read(lambda: self._pool.fetchval(statement, *arguments, timeout=READ_TIMEOUT_S))
+        return await self._read("fetchval", statement, arguments)
 
     async def execute(self, statement: str, *arguments: Any) -> str:
         """Run one statement that writes, in a transaction of its own, and return its tag.
@@ -124,10 +123,8 @@ class Database:
         Raises:
             TidingsError: `unavailable`; whether it took effect is not known then.
         """
-        try:
-            tag: str = await self._pool.execute(statement, *arguments)
-        except _LOST as error:
-            raise TidingsError(Code.UNAVAILABLE, "The database does not answer.") from error
+        async with self._writing() as connection:
+            tag: str = await connection.execute(statement, *arguments)
         return tag
 
     @asynccontextmanager
@@ -147,19 +144,29 @@ class Database:
         Raises:
             TidingsError: `unavailable`; whether it took effect is not known then.
         """
+        async with self._writing() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Any]:
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                yield connection
+            async with self._pool.acquire() as connection:
+                try:
+                    yield connection
+                except _LOST:
+                    connection.terminate()  # as in `_ask`
+                    raise
         except _LOST as error:
             raise TidingsError(Code.UNAVAILABLE, "The database does not answer.") from error
 
-    async def _read(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+    async def _read(self, how: str, statement: str, arguments: tuple[Any, ...]) -> Any:
         lost: Exception | None = None
         for pause_s in RETRY_PAUSES_S:
             if pause_s:
                 await self._clock.sleep(pause_s)
             try:
-                return await ask()
+                async with self._pool.acquire() as connection:
+                    return await self._ask(connection, how, statement, arguments)
             except TimeoutError as error:
                 lost = error
                 break
@@ -168,6 +175,15 @@ class Database:
                 if self._pool.is_closing():
                     break
         raise TidingsError(Code.UNAVAILABLE, "The database does not answer.") from lost
+
+    @staticmethod
+    async def _ask(connection: Any, how: str, statement: str, arguments: tuple[Any, ...]) -> Any:
+        try:
+            return await getattr(connection, how)(statement, *arguments, timeout=READ_TIMEOUT_S)
+        except _LOST:
+            # The driver may not have noticed yet that the connection is broken, and would give it out again.
+            connection.terminate()
+            raise
 
 
 async def _as_it_is(connection: Any) -> None:
