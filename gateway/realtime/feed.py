@@ -1,0 +1,234 @@
+"""One organization's live events on this replica: in order, without a hole, whatever happened to the link.
+
+`next_seq` is what must come next. A lower event is a duplicate; a higher one means that something was
+missed: then everything waits until the missing range has been read from the log, up to the announced head
+and no further.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from adapters.postgres.streams import LogReader
+from adapters.telemetry.tasks import Tasks
+from core.errors import TidingsError
+from core.ports import Clock, LiveFeed
+from core.streams.event import EphemeralPublication, Event, Head, LiveBatch
+from gateway.realtime.channel import Channel
+from gateway.realtime.recent import Recent
+from settings import Realtime
+
+GAP_PAGE = 1_000
+RETRY_S = 0.2
+
+
+class Feed:
+    """Satisfies `core.ports.LiveListener` for one organization and hands its events to channels and streams.
+
+    Args:
+        organization_id: whose log.
+        live: where live events come from.
+        log: reads what was missed.
+        clock: for retries.
+        settings: limits.
+        tasks: owner of gap filling.
+        on_break: called when the log lost continuity, or a hole can't be filled: every subscriber must be
+            told.
+    """
+
+    def __init__(
+        self,
+        organization_id: bytes,
+        live: LiveFeed,
+        log: LogReader,
+        clock: Clock,
+        settings: Realtime,
+        tasks: Tasks,
+        on_break: Callable[["Feed"], None],
+    ) -> None:
+        self.organization_id = organization_id
+        self.epoch = ""
+        self.next_seq = 0
+        self.channels: dict[str, Channel] = {}
+        self.users = 0
+        self.idle_since_s = 0.0
+        self.recent = Recent(settings.recent_bytes_max)
+        self._live = live
+        self._reader = log
+        self._clock = clock
+        self._settings = settings
+        self._tasks = tasks
+        self._on_break = on_break
+        self._announced = 0
+        self._waiting: list[Event] = []
+        self._filling = False
+        self._touched: dict[str, Channel] = {}
+        self._changed: asyncio.Future[None] | None = None
+        self._log = structlog.get_logger()
+
+    async def fresh_head(self) -> Head:
+        """Return a head that covers everything acknowledged before this call.
+
+        Raises:
+            TidingsError: no owner answers.
+        """
+        return await self._live.head(self.organization_id)
+
+    def channel(self, name: str) -> Channel:
+        """Return the channel, made when nobody was there before."""
+        channel = self.channels.get(name)
+        if channel is None:
+            channel = self.channels[name] = Channel(name, self._settings.frame_bytes_max)
+        return channel
+
+    def leave(self, channel: Channel) -> None:
+        """Forget a channel that nobody uses any more."""
+        if channel.is_idle:
+            self.channels.pop(channel.name, None)
+
+    def reaches(self, head: Head) -> bool:
+        """Say whether everything up to this head was dispatched here already."""
+        return head.epoch == self.epoch and self.next_seq > head.seq
+
+    async def reached(self, seq: int) -> None:
+        """Return when the event `seq` was dispatched here, or the log broke."""
+        epoch = self.epoch
+        while self.next_seq <= seq and epoch in ("", self.epoch):
+            if self._changed is None:
+                self._changed = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._changed)
+
+    # --- what the link says
+    # -----------------------------------------------------------------------------------------
+
+    def on_head(self, head: Head) -> None:
+        """Take an announced head: the beginning, a sign that nothing was missed, or that something was."""
+        if head.epoch != self.epoch:
+            known = self.epoch
+            self.epoch, self.next_seq, self._announced = head.epoch, head.seq + 1, head.seq
+            self._waiting.clear()
+            self.recent.clear()
+            if known:
+                self._log.warning("stream.broken", organization_id=self.organization_id.hex())
+                self._broken()
+            self._wake()
+            return
+        self._announced = max(self._announced, head.seq)
+        if head.seq >= self.next_seq:
+            self._fill()
+
+    def on_live(self, batch: LiveBatch) -> None:
+        """Take events of one commit; duplicates are dropped, a hole is filled first."""
+        if not self.epoch or batch.epoch != self.epoch:
+            return  # before the first head, or about to be told of another epoch by it
+        events = batch.events
+        self._announced = max(self._announced, events[-1].seq)
+        if self._filling:
+            self._hold(events)
+        elif events[0].seq == self.next_seq:
+            self._dispatch(events)
+        elif events[-1].seq >= self.next_seq:
+            if events[0].seq > self.next_seq:
+                self._hold(events)
+                self._fill()
+            else:
+                self._dispatch([event for event in events if event.seq >= self.next_seq])
+
+    def on_ephemeral(self, publication: EphemeralPublication) -> None:
+        """Take a publication that is not in the log."""
+        channel = self.channels.get(publication.channel)
+        if channel is not None:
+            channel.dispatch_ephemeral(publication)
+            self._touch(channel)
+
+    def _hold(self, events: tuple[Event, ...]) -> None:
+        if len(self._waiting) + len(events) > self._settings.gap_events_max:
+            self._waiting.clear()  # they are in the log: the filling goes on up to the announced head
+            return
+        self._waiting += events
+
+    # --- dispatch
+    # ---------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, events: tuple[Event, ...] | list[Event]) -> None:
+        channels, touched = self.channels, self._touched
+        for event in events:
+            self.recent.add(event)
+            for name, offset in event.entries:
+                channel = channels.get(name)
+                if channel is not None:
+                    if not channel.dispatch(offset, event):
+                        self._log.error("channel.hole", channel=name, offset=offset, seq=event.seq)
+                        self._broken()
+                    if name not in touched:
+                        self._touch(channel)
+        self.next_seq = events[-1].seq + 1
+        self._wake()
+
+    def _touch(self, channel: Channel) -> None:
+        if not self._touched:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._touched[channel.name] = channel
+
+    def _flush(self) -> None:
+        touched, self._touched = self._touched, {}
+        for channel in touched.values():
+            channel.flush()
+
+    def flush_now(self, channel: Channel) -> None:
+        """Write what is gathered before somebody joins: it was meant for those who were there."""
+        channel.flush()
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set_result(None)
+            self._changed = None
+
+    def _broken(self) -> None:
+        self._on_break(self)
+
+    # --- gaps -------------------------------------------------------------------------------------------
+    # ------------
+
+    def _fill(self) -> None:
+        if not self._filling:
+            self._filling = True
+            self._tasks.spawn("fill_gap", self._fill_gap(self.epoch))
+
+    async def _fill_gap(self, epoch: str) -> None:
+        """Read the missing range in order, dispatch it, and go on with what came meanwhile."""
+        try:
+            while self.epoch == epoch and self.next_seq <= self._announced:
+                if not await self._fill_page():
+                    break
+        finally:
+            self._filling = False
+        waiting, self._waiting = self._waiting, []
+        rest = [event for event in waiting if event.seq >= self.next_seq]
+        if rest and rest[0].seq == self.next_seq:
+            self._dispatch(rest)
+        elif rest or self.next_seq <= self._announced:
+            self._fill()
+
+    async def _fill_page(self) -> bool:
+        try:
+            events = await self._reader.events(
+                self.organization_id,
+                after_seq=self.next_seq - 1,
+                up_to_seq=self._announced,
+                limit=GAP_PAGE,
+            )
+        except (TidingsError, OSError) as error:
+            self._log.warning("gap.unread", error=str(error))
+            await self._clock.sleep(RETRY_S)
+            return True
+        if not events or events[0].seq != self.next_seq:
+            # The range is not retained any more: an honest break instead of a silent hole.
+            self.next_seq = self._announced + 1
+            self.recent.clear()
+            self._broken()
+            return False
+        # Live events that came first and are part of the page would be dispatched twice otherwise.
+        self._dispatch(events)
+        return True

@@ -1,0 +1,52 @@
+"""The history of a channel, as the protocol shows it."""
+
+from hashlib import sha256
+
+from adapters.postgres.channels import OFFSET_MAX
+from core.connections.frames import History, HistoryPage
+from core.errors import Code, TidingsError
+from core.streams.event import Event
+from gateway.realtime.feed import Feed
+from gateway.realtime.parts import Replica
+from gateway.realtime.subscribing import offset_in
+
+
+def fingerprint_of(channel: str, data: bytes) -> bytes:
+    """Return what a publish over a socket is compared by when its key is used again."""
+    name = channel.encode()
+    return sha256(b"socket-publish" + len(name).to_bytes(2, "big") + name + data).digest()
+
+
+async def read_history(replica: Replica, feed: Feed, command: History) -> HistoryPage:
+    """Return a page of history that counts everything acknowledged before the command arrived.
+
+    Raises:
+        TidingsError: `unrecoverable_position`, the position is of another epoch; no owner answers.
+    """
+    head = await feed.fresh_head()
+    since = command.since
+    if since is not None and since.epoch not in ("", head.epoch):
+        raise TidingsError(Code.UNRECOVERABLE_POSITION)
+    channels, organization_id = replica.channels, feed.organization_id
+    last = (await channels.head(organization_id, command.channel, up_to_seq=head.seq)).last_offset
+    history_max = replica.settings.history_max
+    limit = history_max if command.limit < 0 else min(command.limit, history_max)
+    events: list[Event] = []
+    if limit and command.reverse:
+        events = await channels.publications(
+            organization_id,
+            command.channel,
+            before_offset=OFFSET_MAX if since is None else since.number,
+            up_to_seq=head.seq,
+            limit=limit,
+            reverse=True,
+        )
+    elif limit:
+        events = await channels.publications(
+            organization_id,
+            command.channel,
+            after_offset=0 if since is None else since.number,
+            up_to_seq=head.seq,
+            limit=limit,
+        )
+    return HistoryPage(head.epoch, last, [(offset_in(event, command.channel), event) for event in events])
