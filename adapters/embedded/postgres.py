@@ -302,20 +302,9 @@ class EmbeddedPostgres:
         return self._log_file.read_text(errors="replace")[-500:].strip()
 
     def _ensure_database(self) -> None:
-        port = str(self._tcp_port or 5432)
-        where = (
-            "-h",
-            str(self._socket_dir),
-            "-p",
-            port,
-            "-U",
-            "postgres",
-            "-X",
-            "-A",
-            "-t",
-            "-q",
-            "-d",
-            "postgres",
-        )
-        if "1" not in self._run("psql", *where, "-c", "SELECT 1 FROM pg_database WHERE datname = 'tidings'"):
-            self._run("psql", *where, "-c", "CREATE DATABASE tidings")
+        where = (f"--host={self._socket_dir}", f"--port={self._tcp_port or 5432}", "--username=postgres")
+        try:
+            self._run("createdb", *where, "tidings")
+        except StartError as error:
+            if "already exists" not in str(error):
+                raise

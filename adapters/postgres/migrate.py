@@ -30,7 +30,7 @@ async def migrate(dsn: str, *, partitions: int, ahead_days: int) -> bool:
     database = await Database.open(dsn, 2)
     try:
         async with database.session() as connection:
-            await connection.execute(statements("migrations")["one_migration"])
+            await connection.execute(statements("migrate")["one_migration"])
             revision = await _revision(connection)
             await _check_format(connection, revision)
             if revision != HEAD:
@@ -45,7 +45,7 @@ async def migrate(dsn: str, *, partitions: int, ahead_days: int) -> bool:
 
 async def _revision(connection: Any) -> str | None:
     try:
-        revision: str | None = await connection.fetchval(statements("migrations")["revision"])
+        revision: str | None = await connection.fetchval(statements("migrate")["revision"])
     except asyncpg.UndefinedTableError:
         return None
     return revision
