@@ -242,14 +242,13 @@ class Lane:
         self._leaving = None
         for organization_id in self.watched:
             link.say(Watch(organization_id))
-        held, self._held = self._held, []
-        held.sort(key=lambda pending: pending.number)
+        held = sorted((p for p in self._held if not p.settled), key=lambda pending: pending.number)
+        self._held = []
         for pending in held:
-            if not pending.settled:
-                pending.move(link.budget)
-                link.submit(pending, pending.left(now))
+            pending.move(link.budget)
+            link.submit(pending, pending.left(now))
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(link)
-        self._log.debug("lane.opened", owner=link.owner, resent=len(held))
+        self._log.debug("lane.opened", owner=link.owner, sent=len(held))
