@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.sdk import SDKS
-from tests.helpers.running import Running, running
+from tests.helpers.running import Running, given_or_running
 
 # Until the system is up, and then as long as an SDK takes to come back.
 LIMIT_S = 300
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def system() -> Iterator[Running]:
     """Give one running system for all of these tests."""
-    with running() as found:
+    with given_or_running() as found:
         yield found
 
 

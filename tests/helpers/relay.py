@@ -38,6 +38,11 @@ class Relay:
         await asyncio.gather(*self._passing, return_exceptions=True)
         await self._server.wait_closed()
 
+    @property
+    def connections(self) -> int:
+        """How many connections pass through at the moment."""
+        return len(self._writers) // 2
+
     def cut(self) -> None:
         """Reset all connections, and every new one until `heal`."""
         self._whole.clear()

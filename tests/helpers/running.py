@@ -126,6 +126,17 @@ def running(*arguments: str, environment: dict[str, str] | None = None) -> Itera
 
 
 @contextmanager
+def given_or_running(*arguments: str) -> Iterator[Running]:
+    """Give the system that `TIDINGS_TEST_SYSTEM` names, else start one."""
+    given = os.environ.get("TIDINGS_TEST_SYSTEM")
+    if given:
+        yield attach(Path(given))
+        return
+    with running(*arguments) as system:
+        yield system
+
+
+@contextmanager
 def up(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[Running]:
     """Do the same in a folder of the caller's, which stays: a second `up` finds the first one's data."""
     port = free_ports()
