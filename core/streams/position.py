@@ -52,3 +52,24 @@ def is_recoverable(asked: Position, *, epoch: str, first: int, last: int) -> boo
     if asked.epoch not in ("", epoch) or asked.number > last:
         return False
     return asked.number == last or first <= asked.number + 1
+
+
+def require_readable(asked: Position, *, epoch: str, first: int, last: int) -> None:
+    """Accept a position from which everything that came later can be read.
+
+    Args:
+        asked: the reader's position; an empty epoch stands for the present one.
+        epoch: of the stream.
+        first: oldest number that can be read; last + 1 when nothing can.
+        last: newest number.
+
+    Raises:
+        TidingsError: `history_expired`, or `epoch_changed`, also for a position that was never given: the log
+            lost what its reader has seen. Both name the positions that can be read from.
+    """
+    if is_recoverable(asked, epoch=epoch, first=first, last=last):
+        return
+    oldest, newest = Position(epoch, max(first - 1, 0)), Position(epoch, last)
+    readable = {"epoch": epoch, "first": str(oldest), "last": str(newest)}
+    expired = asked.epoch in ("", epoch) and asked.number < first
+    raise TidingsError(Code.HISTORY_EXPIRED if expired else Code.EPOCH_CHANGED, readable=readable)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import TidingsError
-from core.streams.position import Position, is_recoverable, parse_position
+from core.errors import Code, TidingsError
+from core.streams.position import Position, is_recoverable, parse_position, require_readable
 
 
 @given(st.text(alphabet="abcXYZ", min_size=1), st.integers(0, 2**53 - 1))
@@ -40,3 +40,20 @@ def test_a_recoverable_read_has_no_hole(trimmed: int, kept: int, asked: int) -> 
 )
 def test_another_epoch_is_never_recovered(epoch: str, *, expected: bool) -> None:
     assert is_recoverable(Position(epoch, 5), epoch="e", first=1, last=5) is expected
+
+
+def refusal(asked: Position) -> TidingsError:
+    with pytest.raises(TidingsError) as caught:
+        require_readable(asked, epoch="e", first=4, last=9)
+    assert caught.value.members["readable"] == {"epoch": "e", "first": "e:3", "last": "e:9"}
+    return caught.value
+
+
+def test_a_position_that_was_trimmed_away_is_refused_with_the_range_that_is_left() -> None:
+    assert refusal(Position("e", 2)).code is Code.HISTORY_EXPIRED
+    require_readable(Position("e", 3), epoch="e", first=4, last=9)
+
+
+def test_a_position_that_this_log_never_gave_means_that_it_lost_its_continuity() -> None:
+    assert refusal(Position("other", 5)).code is Code.EPOCH_CHANGED
+    assert refusal(Position("e", 10)).code is Code.EPOCH_CHANGED
