@@ -1,0 +1,112 @@
+"""Reading resources: one by its name, and the indexes that their types ask for."""
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+import structlog
+
+from adapters.postgres.coalesced import Coalesced
+from adapters.postgres.codec import from_timestamp, from_uuid, to_uuid
+from adapters.postgres.pool import Database
+from adapters.postgres.queries import statements, to_literal
+from adapters.telemetry.tasks import Tasks
+from core.resources.row import ExternalKey, ResourceKey, ResourceRow
+from core.resources.schema import Catalog
+
+_NAME_PART_CHARACTERS: Final = 20  # with the digest an index's name stays below PostgreSQL's 63
+
+
+class ResourceReader:
+    """Reads the resources of one organization at a time, as the last acknowledged commit left them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = statements("resources")
+        self._tasks = Tasks("resources")
+        self._by_id: Coalesced[ResourceKey, ResourceRow] = Coalesced(self._read_by_id, self._tasks)
+        self._by_external_id: Coalesced[ExternalKey, ResourceRow] = Coalesced(
+            self._read_by_external_id, self._tasks
+        )
+
+    async def get(
+        self,
+        organization_id: bytes,
+        type: str,  # noqa: A002 (the resource's own name for it)
+        id: bytes = b"",  # noqa: A002 (the same)
+        external_id: str = "",
+    ) -> ResourceRow | None:
+        """Return a resource by its id or, without one, by its external id; None when there is none.
+
+        Calls of one tick share a statement.
+        """
+        if id:
+            return await self._by_id.get((organization_id, type, id))
+        return await self._by_external_id.get((organization_id, type, external_id))
+
+    async def _read_by_id(self, keys: Sequence[ResourceKey]) -> dict[ResourceKey, ResourceRow]:
+        rows = await self._rows("resources_by_id", keys, to_uuid)
+        return {row.key: row for row in rows}
+
+    async def _read_by_external_id(self, keys: Sequence[ExternalKey]) -> dict[ExternalKey, ResourceRow]:
+        rows = await self._rows("resources_by_external_id", keys, str)
+        return {(row.organization_id, row.type, row.external_id): row for row in rows}
+
+    async def _rows(
+        self, name: str, keys: Iterable[tuple[bytes, str, Any]], encode: Callable[[Any], Any]
+    ) -> list[ResourceRow]:
+        organizations, types, names = zip(*keys, strict=True)
+        arguments = ([to_uuid(id_) for id_ in organizations], types, [encode(name) for name in names])
+        return [row_of(row) for row in await self._database.fetch(self._sql[name], *arguments)]
+
+
+def row_of(row: Any) -> ResourceRow:
+    """Return a resource of a row that has all its columns."""
+    return ResourceRow(
+        from_uuid(row["organization_id"]),
+        row["type"],
+        from_uuid(row["id"]),
+        row["external_id"] or "",
+        row["data"],
+        row["version"],
+        from_timestamp(row["created_at"]),
+        from_timestamp(row["updated_at"]),
+    )
+
+
+async def ensure_indexes(database: Database, catalog: Catalog) -> None:
+    """Make the indexes of fields that types list, and drop those that none lists any more.
+
+    Writers go on meanwhile. One that a crash left unfinished is made anew. Does nothing while another
+    process does it.
+    """
+    sql = statements("resources")
+    log = structlog.get_logger()
+    wanted = {
+        index_name(type_.name, field): (type_.name, field)
+        for type_ in catalog.by_name.values()
+        for field in type_.index
+    }
+    async with database.session() as connection:
+        if not await connection.fetchval(sql["only_maker_of_indexes"]):
+            return
+        existing = {row["name"]: row["valid"] for row in await connection.fetch(sql["field_indexes"])}
+        for name, valid in existing.items():
+            if name not in wanted or not valid:
+                await connection.execute(sql["drop_field_index"].format(name=name))
+                log.info("index.dropped", index=name, finished=valid)
+        for name, (type_name, field) in wanted.items():
+            if not existing.get(name, False):
+                statement = sql["make_field_index"].format(
+                    name=name, type=to_literal(type_name), field=to_literal(field)
+                )
+                await connection.execute(statement)
+                log.info("index.made", index=name, type=type_name, field=field)
+
+
+def index_name(type_name: str, field: str) -> str:
+    """Return the name of a field's index: readable, unique, and short enough."""
+    digest = sha256(f"{type_name}.{field}".encode()).hexdigest()[:8]
+    readable = f"{type_name[:_NAME_PART_CHARACTERS]}_{field[:_NAME_PART_CHARACTERS]}".lower()
+    safe = "".join(c if c.isascii() and c.isalnum() else "_" for c in readable)
+    return f"resources_by_{safe}_{digest}"

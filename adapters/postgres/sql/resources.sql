@@ -1,0 +1,30 @@
+-- resources_by_id --
+-- Resources named by organization, type and id.
+SELECT r.organization_id, r.type, r.id, r.external_id, convert_to(r.data::text, 'UTF8') AS data, r.version, r.created_at, r.updated_at
+  FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS w (organization_id, type, id)
+  JOIN resources r ON r.organization_id = w.organization_id AND r.type = w.type AND r.id = w.id
+
+-- resources_by_external_id --
+-- Resources named by organization, type and own id.
+SELECT r.organization_id, r.type, r.id, r.external_id, convert_to(r.data::text, 'UTF8') AS data, r.version, r.created_at, r.updated_at
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) AS w (organization_id, type, external_id)
+  JOIN resources r ON r.organization_id = w.organization_id AND r.type = w.type AND r.external_id = w.external_id
+
+-- only_maker_of_indexes --
+-- One session makes indexes; the others get false. Not waited for: a session that waits would hold up what it waits for.
+SELECT pg_try_advisory_lock(hashtextextended('tidings.resources.indexes', 0))
+
+-- field_indexes --
+-- The indexes of fields that exist, and whether each was finished.
+SELECT c.relname AS name, i.indisvalid AS valid
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+ WHERE i.indrelid = 'resources'::regclass AND starts_with(c.relname, 'resources_by_')
+
+-- make_field_index --
+-- The index of one field of one type, made without stopping writers: for lists filtered or sorted by it, and for referrers.
+-- Not in a transaction. Both names come from the installation's own schema files, as literals.
+CREATE INDEX CONCURRENTLY {name} ON resources (organization_id, index_key(data, {field}), created_at, id) WHERE type = {type}
+
+-- drop_field_index --
+-- An index whose field is not listed any more, or that was not finished.
+DROP INDEX CONCURRENTLY IF EXISTS {name}
