@@ -22,7 +22,7 @@ from core.ports import Clock, LiveListener
 from core.resources.schema import Catalog
 from core.streams.command import Command
 from core.streams.event import Head
-from core.streams.outcome import Outcome, Refused
+from core.streams.outcome import Outcome, Refused, Unknown
 from settings import Log
 
 HEAD_INTERVAL_S = 1.0
@@ -159,14 +159,15 @@ class StreamOwner:
         """Hand one write to its partition (`core.ports.StreamWriter`)."""
         organization_id = command.organization_id
         partition_id = self._routes.get(organization_id)
-        if partition_id is not None:
+        line = self._unrouted.get(organization_id)
+        if partition_id is not None and line is None:
             return self._submit(partition_id, command, source)
         # Until the route is known commands wait in line: none may overtake another of its organization.
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        line = self._unrouted.setdefault(organization_id, [])
-        line.append((command, source, future))
-        if len(line) == 1:
+        if line is None:
+            line = self._unrouted[organization_id] = []
             self._tasks.spawn("route", self._submit_line(organization_id))
+        line.append((command, source, future))
         return future
 
     def _submit(self, partition_id: int, command: Command, source: object | None) -> asyncio.Future[Outcome]:
@@ -207,6 +208,10 @@ class StreamOwner:
 
     def forget(self, source: object) -> None:
         """Drop what a lost link has queued: it will never take effect (rule R13)."""
+        for line in self._unrouted.values():
+            for _, _, future in [waiting for waiting in line if waiting[1] is source]:
+                future.set_result(Unknown("The link was lost before the command began."))
+            line[:] = [waiting for waiting in line if waiting[1] is not source]
         for partition in self._partitions.values():
             partition.forget(source)
 

@@ -293,7 +293,7 @@ class StreamPartition:
                     raise FencedError
                 case Undecided(reason=reason):
                     self._log.warning("append.undecided", reason=reason, epoch=self.epoch)
-                    if await self._recover(decision):
+                    if await self._recover_or_tell(batch, decision):
                         self._finish(batch, decision)
                         return
                 case Rejected(conflict=True):
@@ -412,6 +412,15 @@ class StreamPartition:
             except UNREACHABLE:
                 await connection.close()
                 await self._clock.sleep(RECONNECT_S)
+
+    async def _recover_or_tell(self, batch: list[Pending], decision: Decision) -> bool:
+        """Find out whether a batch is in the log; who is fenced before that does not know, and says so."""
+        try:
+            return await self._recover(decision)
+        except FencedError:
+            for pending in batch:
+                self._answer(pending, Unknown("Another owner took the partition; it can tell."))
+            raise
 
     @staticmethod
     async def _is_in_log(connection: CommitConnection, decision: Decision) -> bool:
