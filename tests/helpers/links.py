@@ -56,8 +56,12 @@ async def node(
     *,
     links: Links = QUICK,
     log: Log | None = None,
+    commit_url: str = "",
 ) -> AsyncIterator[Node]:
-    """Give an owner that holds the partitions and is reached through a proxy."""
+    """Give an owner that holds the partitions and is reached through a proxy.
+
+    `commit_url`: how its pen reaches the database, if not as everybody does.
+    """
     database = await Database.open(database_url, 2)
     settings = log or Log()
     clock = SystemClock()
@@ -65,7 +69,7 @@ async def node(
         name,
         "",
         RouteReader(database).partition_of,
-        lambda: CommitConnection.open(database_url, deadline_s=settings.commit_deadline_s),
+        lambda: CommitConnection.open(commit_url or database_url, deadline_s=settings.commit_deadline_s),
         settings,
         load_catalog(SCHEMAS),
         clock,

@@ -12,6 +12,8 @@ from tests.helpers.links import QUICK, caller, node, until
 from tests.helpers.loop import run
 from tests.helpers.organizations import make_organization
 from tests.helpers.owners import ENTROPY, publish
+from tests.helpers.postgres_proxy import Cut, PostgresProxy
+from tests.helpers.proxy import Proxy
 
 
 def committed(outcome: Outcome) -> Committed:
@@ -184,6 +186,37 @@ def test_an_owner_who_refuses_connections_is_replaced_within_two_seconds(databas
             assert [committed(outcome).seq for outcome in outcomes] == list(range(2, 22))
             assert "0" in second.owner.status()["partitions"]
             await asyncio.wait_for(first.owner.fenced.wait(), 5)
+
+    run(scenario())
+
+
+def test_an_owner_fenced_in_doubt_makes_nobody_send_twice(database_url: str) -> None:
+    """The owner's COMMIT has no answer, and before he can look another one takes the partition."""
+
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        address, _, rest = database_url.partition("?")
+        socket = rest.partition("host=")[2].partition("&")[0] + "/.s.PGSQL.5432"
+        async with PostgresProxy(socket) as server, Proxy(f"127.0.0.1:{server.port}") as way:
+            database = address.rpartition("/")[2]
+            commit_url = f"postgresql://postgres@{way.address}/{database}?sslmode=disable"
+            async with (
+                node(database_url, "owner-0", commit_url=commit_url) as first,
+                node(database_url, "owner-1", frozenset({1})) as second,
+                caller(database_url) as client,
+            ):
+                await client.submit(publish(org, "room:1"))
+                way.refuse()
+                cut = asyncio.create_task(server.cut_next(Cut.ANSWERED, 5))
+                await asyncio.sleep(0)
+                doubtful = client.submit(publish(org, "room:1"))
+                await cut
+                epoch = first.owner.status()["partitions"]["0"]
+                await second.owner.suspect(0, epoch)
+                await way.listen()
+                assert committed(await doubtful).seq == 2
+                await asyncio.wait_for(first.owner.fenced.wait(), 5)
+                assert len(await event_ids(database_url)) == 2
 
     run(scenario())
 
