@@ -7,6 +7,7 @@ from typing import Any, Final
 from asyncpg.pgproto.pgproto import UUID
 
 from core.instants import Instant
+from core.streams.append import StreamState
 from core.streams.event import Event, open_envelope
 
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +45,17 @@ def to_timestamp(at: int) -> datetime:
 def from_timestamp(value: datetime) -> Instant:
     """Return a timestamp of the driver as an instant."""
     return Instant((value - _BEGINNING) // _MICROSECOND)
+
+
+def stream_state(epoch: str, last_seq: int, last_day: date, last_created_at: datetime | None) -> StreamState:
+    """Return where a stream stands; one without events has day 0.
+
+    `last_created_at` is None when there is no newest event any more: then its day is what is known.
+    """
+    if not last_seq:
+        return StreamState(epoch, 0, 0)
+    at = 0 if last_created_at is None else from_timestamp(last_created_at)
+    return StreamState(epoch, last_seq, from_date(last_day), at)
 
 
 def event_of(row: Any) -> Event:

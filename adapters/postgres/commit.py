@@ -8,13 +8,13 @@ R6).
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Self
 
 import asyncpg
 
 from adapters.postgres.arguments import append_arguments, read_arguments, referrer_branches
-from adapters.postgres.codec import event_of, from_date, from_timestamp, from_uuid, to_uuid
+from adapters.postgres.codec import event_of, from_timestamp, from_uuid, stream_state, to_uuid
 from adapters.postgres.found import found_in
 from adapters.postgres.pool import LOOK_UPS_BY_KEY
 from adapters.postgres.queries import statements
@@ -176,8 +176,8 @@ class CommitConnection:
         """
         rows = await self._bounded(self._connection.fetch(self._sql["heads_of_partition"], partition_id))
         return {
-            from_uuid(row["organization_id"]): stream_state(row["epoch"], row["last_seq"], row["last_day"])
-            for row in rows
+            from_uuid(organization_id): stream_state(epoch, last_seq, last_day, last_created_at)
+            for organization_id, epoch, last_seq, last_day, last_created_at in rows
         }
 
     async def read(self, partition_id: int, needs: Needs) -> Found:
@@ -268,8 +268,3 @@ async def _caught(work: Coroutine[Any, Any, Any]) -> Any:
 
 def _taken(row: Any) -> Taken | None:
     return None if row is None else Taken(row["epoch"], from_timestamp(row["database_now"]))
-
-
-def stream_state(epoch: str, last_seq: int, last_day: date) -> StreamState:
-    """Return where a stream stands; a stream without events has day 0."""
-    return StreamState(epoch, last_seq, from_date(last_day) if last_seq else 0)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from adapters.postgres.codec import from_date, from_timestamp, from_uuid
-from core.streams.append import Found, KeyRow, ResourceRow, StreamState
+from adapters.postgres.codec import from_timestamp, from_uuid, stream_state
+from core.streams.append import Found, KeyRow, ResourceRow
 
 
 def found_in(rows: list[Any]) -> Found:
@@ -13,8 +13,7 @@ def found_in(rows: list[Any]) -> Found:
         organization_id = from_uuid(row["organization_id"])
         match row["kind"]:
             case "stream":
-                last_day = from_date(row["d"]) if row["n"] else 0
-                found.streams[organization_id] = StreamState(row["a"], row["n"], last_day)
+                found.streams[organization_id] = stream_state(row["a"], row["n"], row["d"], row["t"])
             case "channel":
                 found.channels[organization_id, row["a"]] = row["n"]
             case "key":

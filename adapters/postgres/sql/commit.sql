@@ -22,15 +22,20 @@ UPDATE partitions SET owner = NULL, address = NULL, epoch = epoch + 1, lease_unt
  WHERE partition_id = $1 AND epoch = $2
 
 -- heads_of_partition --
--- All streams of a partition, read in a later statement than its take-over.
-SELECT organization_id, epoch, last_seq, last_day FROM stream_heads WHERE partition_id = $1
+-- All streams of a partition, each with the time of its newest event, read in a later statement than its take-over.
+SELECT h.organization_id, h.epoch, h.last_seq, h.last_day, e.created_at AS last_created_at
+  FROM stream_heads h
+  LEFT JOIN events e ON e.organization_id = h.organization_id AND e.seq = h.last_seq AND e.day = h.last_day
+ WHERE h.partition_id = $1
 
 -- read --
 -- What the decisions of one batch need, in one round trip. $1 partition; $2 organizations; $3, $4 channels; $5, $6 keys;
 -- $7–$9 resources by id; $10–$12 resources by external id.
 SELECT 'stream' AS kind, h.organization_id, h.epoch AS a, NULL::text AS b, NULL::uuid AS id, h.last_seq AS n,
-       NULL::bytea AS x, NULL::bytea AS y, NULL::timestamptz AS t, NULL::timestamptz AS u, h.last_day AS d, NULL::text AS c
-  FROM stream_heads h WHERE h.organization_id = ANY($2::uuid[]) AND h.partition_id = $1
+       NULL::bytea AS x, NULL::bytea AS y, e.created_at AS t, NULL::timestamptz AS u, h.last_day AS d, NULL::text AS c
+  FROM stream_heads h
+  LEFT JOIN events e ON e.organization_id = h.organization_id AND e.seq = h.last_seq AND e.day = h.last_day
+ WHERE h.organization_id = ANY($2::uuid[]) AND h.partition_id = $1
 UNION ALL
 SELECT 'channel', c.organization_id, c.channel, NULL, NULL, c.last_offset, NULL, NULL, NULL, NULL, NULL, NULL
   FROM unnest($3::uuid[], $4::text[]) AS w (organization_id, channel)

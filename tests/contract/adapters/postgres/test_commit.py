@@ -11,7 +11,7 @@ import pytest
 
 from adapters.postgres.commit import Appended, Fenced, Rejected, Undecided
 from core.instants import DAY, Instant, day_number
-from core.streams.append import REFERRERS_MAX, Append, Found, KeyRow, Needs
+from core.streams.append import REFERRERS_MAX, Append, Found, KeyRow, Needs, StreamState
 from tests.helpers.log import (
     ADDRESS,
     EPOCH,
@@ -136,6 +136,7 @@ def test_a_take_over_learns_where_the_streams_stand(database_url: str) -> None:
             assert streams.keys() == {org, idle}
             assert (streams[org].epoch, streams[org].last_seq) == (EPOCH, 2)
             assert streams[org].last_day == day_number(writer.at)
+            assert streams[org].last_created_at == writer.at
             assert (streams[idle].last_seq, streams[idle].last_day) == (0, 0)
             assert (await one.heads_of_partition(1)).keys() == {elsewhere}
 
@@ -422,7 +423,7 @@ def test_one_read_finds_everything_a_batch_needs(database_url: str) -> None:
                 ),
             )
             assert found.streams.keys() == {org}
-            assert found.streams[org].last_seq == 1
+            assert found.streams[org] == StreamState(EPOCH, 1, day_number(writer.at), writer.at)
             assert found.channels == {(org, "room:1"): 1}
             assert found.keys == {(org, "key-1"): key}
             assert found.externals == {(org, "room", "lobby"): room.key}
