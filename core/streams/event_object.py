@@ -1,6 +1,7 @@
 """The event as clients see it: one JSON object for REST, SSE and, for resources, on channels.
 
-Bytes in, bytes out: the stored `data` is embedded as it is, and never parsed again.
+Bytes in, bytes out: the stored `data` is embedded as it is. Of a publication it is only asked whether it is
+JSON; the bytes that were published are the bytes that are shown.
 """
 
 from base64 import b64encode
@@ -26,7 +27,31 @@ def is_json(data: bytes) -> bool:
 
 def publication_object(event: Event) -> bytes:
     """Return a publication as the object of its event: its data, or `b64data` when that is no JSON."""
-    head: dict[str, Any] = {"object": "publication", "id": encode("evt", event.id)}
+    names = [channel for channel, _ in event.entries]
+    where = {"channel": names[0]} if len(names) == 1 else {"channels": names}
+    return _with_data({"object": "publication", "id": encode("evt", event.id), **where}, event)
+
+
+def publication_entry(event: Event, channel: str, offset: int, epoch: str) -> bytes:
+    """Return one entry of a channel with its position: what subscribers got, and where it stands.
+
+    A resource's event stands there as its event object.
+    """
+    head = {
+        "object": "publication",
+        "id": encode("evt", event.id),
+        "channel": channel,
+        "offset": offset,
+        "seq": event.seq,
+        "epoch": epoch,
+        "created_at": format_instant(Instant(event.created_at)),
+    }
+    if event.type == PUBLICATION_CREATED:
+        return _with_data(head, event)
+    return b'%b,"data":%b}' % (orjson.dumps(head)[:-1], channel_payload(event))
+
+
+def _with_data(head: dict[str, Any], event: Event) -> bytes:
     if event.tags:
         head["tags"] = event.tags
     if event.info is not None:
