@@ -314,3 +314,9 @@ class TidingsError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code.value}: {self.detail or self.row.title}"
+
+
+def bad_parameter(name: str, code: str, detail: str) -> TidingsError:
+    """Return the refusal of a query parameter's value, with a field code."""
+    errors = [{"parameter": name, "code": code, "detail": detail}]
+    return TidingsError(Code.VALIDATION_FAILED, f"The parameter {name} is not valid.", errors=errors)

@@ -20,6 +20,8 @@ ERRORS_MAX: Final = 20
 METADATA_KEYS_MAX: Final = 50
 METADATA_KEY_CHARACTERS_MAX: Final = 40
 METADATA_VALUE_CHARACTERS_MAX: Final = 500
+EXTERNAL: Final = "ext:"
+"""Stands before a resource's own id wherever an id is accepted."""
 EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_:-]{1,128}", re.ASCII)
 
 FieldFault = tuple[str, str, str]

@@ -78,6 +78,8 @@ class ResourceType:
     index: tuple[str, ...]
     require_if_match: bool
     on_delete: Mapping[str, OnDelete]
+    kinds: Mapping[str, frozenset[str]]
+    """The JSON types that each field may have, as far as the schema names them at its top."""
     validator: Any = field(repr=False)
 
     def channels_of(self, public_id: str, document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -145,8 +147,14 @@ def parse_type(file: str, text: bytes) -> ResourceType:
         index=tuple(dict.fromkeys((*options.index, *options.references))),
         require_if_match=options.require_if_match,
         on_delete=options.on_delete,
+        kinds={name: _kinds(member) for name, member in properties.items()},
         validator=validator,
     )
+
+
+def _kinds(member: Any) -> frozenset[str]:
+    named = member.get("type", []) if isinstance(member, dict) else []
+    return frozenset([named] if isinstance(named, str) else named)
 
 
 def check_references(types: Mapping[str, ResourceType]) -> None:

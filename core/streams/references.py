@@ -1,13 +1,12 @@
 """References between resources: a public id, or `ext:` and the own id of the target."""
 
-from typing import Any, Final
+from typing import Any
 
 from core.errors import TidingsError
 from core.ids import decode
+from core.resources.document import EXTERNAL
 from core.resources.schema import ResourceType
 from core.streams.command import Target
-
-EXTERNAL: Final = "ext:"
 
 
 def target_of(type_: ResourceType, text: str) -> Target | None:

@@ -28,3 +28,36 @@ CREATE INDEX CONCURRENTLY {name} ON resources (organization_id, index_key(data, 
 -- drop_field_index --
 -- An index whose field is not listed any more, or that was not finished.
 DROP INDEX CONCURRENTLY IF EXISTS {name}
+
+-- page --
+-- One page of a list of one type's resources. The type is a literal, so that the indexes of its fields are of use.
+SELECT r.organization_id, r.type, r.id, r.external_id, convert_to(r.data::text, 'UTF8') AS data, r.version, r.created_at, r.updated_at
+  FROM resources r
+ WHERE r.organization_id = $1 AND r.type = {type}
+   {conditions}
+ ORDER BY {order}
+ LIMIT $2
+
+-- page_equal --
+-- Condition: an indexed field has a value. Long values are found by their beginning and then compared whole.
+AND index_key(r.data, {field}) = {key}::text::jsonb AND r.data -> {field} = {value}::text::jsonb
+
+-- page_range --
+-- Condition: made or changed on one side of an instant.
+AND r.{field} {operator} {value}::timestamptz
+
+-- page_behind_time --
+-- Condition: behind a place of a list that is sorted by a time.
+AND (r.{field}, r.id) {operator} ({at}::timestamptz, {id}::uuid)
+
+-- page_behind_key --
+-- Condition: behind a place of a list that is sorted by a field.
+AND (index_key(r.data, {field}), r.created_at, r.id) {operator} ({key}::text::jsonb, {at}::timestamptz, {id}::uuid)
+
+-- order_by_time --
+-- Order: by a time, in the order of its index.
+r.{field} {direction}, r.id {direction}
+
+-- order_by_key --
+-- Order: by a field, in the order of its index.
+index_key(r.data, {field}) {direction}, r.created_at {direction}, r.id {direction}
