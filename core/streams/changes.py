@@ -185,8 +185,11 @@ class Changes:
         before: ResourceRow | None,
         effect: Effect,
     ) -> Result:
-        document = self._with_references(type_, document)
         validate(type_, document)
+        linked = self._with_references(type_, document)
+        if linked is not document:
+            document = linked
+            validate(type_, document)
         old = None if before is None else orjson.loads(before.data)
         if before is not None and old == document:
             rendered = self._render(type_, before, old)

@@ -30,13 +30,13 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Committed | Refused)
 
 
-def answer_of(outcome: Outcome) -> bytes | None:
+def answer_of(outcome: Outcome, event_id: bytes = b"") -> bytes | None:
     """Return what is stored under the key with this outcome, or None when a repeat shall be decided anew."""
     match outcome:
         case Committed():
             return _ENCODER.encode(outcome)
         case Refused(code=code) if code in STORED_REFUSALS:
-            return _ENCODER.encode(outcome)
+            return _ENCODER.encode(msgspec.structs.replace(outcome, event_id=event_id))
         case _:
             return None
 

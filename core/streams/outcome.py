@@ -49,6 +49,8 @@ class Refused(Wire, frozen=True, tag=1):
     """For an atomic command: which item failed."""
     retry_after_s: int = 0
     replayed: bool = False
+    event_id: bytes = b""
+    """Of a replayed refusal: the command that was refused first, which is the request that its answer names."""
 
 
 class Unknown(Wire, frozen=True, tag=2):

@@ -87,7 +87,7 @@ class _Batch:
             outcome = self._effect(command, stream)
         except TidingsError as error:
             outcome = _refused(error)
-        if command.key and (answer := answer_of(outcome)) is not None:
+        if command.key and (answer := answer_of(outcome, command.event_id)) is not None:
             day = max(self._now // DAY, stream.state.last_day)
             row = KeyRow(command.organization_id, command.key, command.fingerprint, answer)
             self._append.keys.append((day, row))
