@@ -5,6 +5,7 @@ key `batch_commands_max` is set by `TIDINGS_LOG_BATCH_COMMANDS_MAX`; `DATABASE_U
 `RAY_ADDRESS` keep the names that every host gives them.
 """
 
+import os
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
@@ -136,6 +137,11 @@ class Api(BaseSettings):
     json_depth_max: int = Field(default=32, description="Past it 400.")
     members_max: int = Field(default=1_000, description="Members of one JSON object; past it 400.")
     uri_bytes_max: int = Field(default=8_192, description="Past it 414.")
+    body_s: float = Field(default=30.0, description="A body that is not complete by then: 408.")
+    page_bytes_max: int = Field(
+        default=4_194_304, description="Bytes of events in one page; a page may be shorter than its limit."
+    )
+    head_bytes_max: int = Field(default=16_384, description="Request line and headers; past it 431.")
     concurrency_max: int = Field(default=1_000, description="Requests in flight per replica; past it 503.")
     credential_cache_s: float = Field(default=60.0, description="How long a verified key is believed.")
     credentials_max: int = Field(
@@ -195,3 +201,8 @@ class Settings(BaseSettings):
     links: Links = Field(default_factory=Links)
     api: Api = Field(default_factory=Api)
     realtime: Realtime = Field(default_factory=Realtime)
+
+
+def environment() -> dict[str, str]:
+    """Return a copy of this process's environment, for the children that it starts."""
+    return dict(os.environ)

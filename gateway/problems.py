@@ -98,11 +98,12 @@ def error_of(outcome: Refused | Unknown) -> TidingsError:
         error.members["retry_after_s"] = outcome.retry_after_s
     if outcome.replayed:
         error.members["replayed"] = True
+        error.members["first_request_id"] = outcome.event_id
     return error
 
 
 def _error_of_item(refused: Refused) -> TidingsError:
-    """Return the error of an atomic batch: 422 whatever failed, with the first failing item in the pointer."""
+    """Return the error of an atomic batch: 422 whatever failed, its first failing item in the pointer."""
     pointer, code = f"#/items/{refused.index}", Code(refused.code)
     errors = [_field(fault, pointer) for fault in refused.errors]
     if not errors:

@@ -1,0 +1,106 @@
+"""The REST application: every route of every noun, on one shell."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from litestar import Litestar, Request
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Method
+
+from adapters.postgres.channels import ChannelReader
+from adapters.postgres.resources import ResourceReader
+from adapters.postgres.streams import LogReader
+from adapters.telemetry.metrics import RequestMetrics
+from core.errors import Code, TidingsError
+from core.ports import Clock, Entropy, LiveFeed, StreamWriter
+from core.resources.schema import Catalog
+from gateway.api.call import Route
+from gateway.api.channels import Channels
+from gateway.api.installation import Installation
+from gateway.api.pages import Cursors
+from gateway.api.resources import Collection
+from gateway.api.shell import Application, Shell
+from gateway.api.streams import Streams
+from gateway.api.writing import Writing
+from gateway.auth import Authenticator
+from settings import Settings
+
+METHODS: Final[Sequence[Method]] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiParts:
+    """What the REST application is made of.
+
+    `cursor_key` signs cursors and is the same in every process of the installation; `is_ready` returns when
+    the database answers.
+    """
+
+    settings: Settings
+    writer: StreamWriter
+    feed: LiveFeed
+    authenticator: Authenticator
+    catalog: Catalog
+    log: LogReader
+    channels: ChannelReader
+    resources: ResourceReader
+    cursor_key: bytes
+    is_ready: Callable[[], Awaitable[None]]
+    clock: Clock
+    entropy: Entropy
+
+
+def application(parts: ApiParts) -> Application:
+    """Return the ASGI application."""
+    metrics = RequestMetrics()
+    shell = Shell(parts.settings, parts.authenticator, metrics, parts.clock, parts.entropy)
+    litestar = Litestar(
+        [_handler(shell, route) for route in routes(parts, metrics)],
+        openapi_config=None,
+        exception_handlers={Exception: _unrouted},
+        logging_config=None,
+    )
+    return shell.around(litestar)  # type: ignore[arg-type]  # its scope is a narrower mapping than ASGI's
+
+
+def routes(parts: ApiParts, metrics: RequestMetrics) -> list[Route]:
+    """Return everything that is served."""
+    settings = parts.settings
+    origin = settings.installation.origin
+    writing = Writing(parts.writer, parts.entropy, settings.log.request_deadline_ms)
+    cursors = Cursors(parts.cursor_key)
+    channels = Channels(
+        writing, parts.channels, parts.feed, parts.authenticator, parts.catalog, cursors, settings
+    )
+    return [
+        *Installation(parts.is_ready, metrics, origin).routes(),
+        *Streams(parts.log, parts.feed, cursors, settings.api.page_bytes_max).routes(),
+        *channels.routes(),
+        *(
+            route
+            for type_ in parts.catalog.by_name.values()
+            for route in Collection(type_, parts.catalog, writing, parts.resources, cursors, origin).routes()
+        ),
+    ]
+
+
+def _handler(shell: Shell, route: Route) -> HTTPRouteHandler:
+    # All methods lead to one application: which of them a route has, the shell decides.
+    # (Litestar's own raw ASGI handlers fail on paths with parameters.)
+    serve: ASGIApp = shell.endpoint(route)  # type: ignore[assignment]  # as above
+
+    async def handle() -> ASGIApp:
+        return serve
+
+    return HTTPRouteHandler(route.path, http_method=METHODS, status_code=200, include_in_schema=False)(handle)
+
+
+def _unrouted(_request: Request[Any, Any, Any], error: Exception) -> NoReturn:
+    """Leave the framework: the shell, which is around it, answers."""
+    if isinstance(error, NotFoundException):
+        raise TidingsError(Code.ROUTE_NOT_FOUND) from None
+    if isinstance(error, MethodNotAllowedException):
+        raise TidingsError(Code.METHOD_NOT_ALLOWED) from None
+    raise error

@@ -1,0 +1,242 @@
+"""Channels over REST: publish to one, to many, and read what was published."""
+
+from typing import Any, Final
+
+import orjson
+
+from adapters.postgres.channels import ChannelHead, ChannelReader
+from core.auth.principal import Organization
+from core.channels.access import refusal_to_publish, refusal_to_read_history
+from core.errors import Code, TidingsError, bad_parameter
+from core.ids import encode
+from core.ports import LiveFeed
+from core.resources.document import invalid, read_object
+from core.resources.schema import Catalog
+from core.streams.command import Publish
+from core.streams.event import Event, Head
+from core.streams.event_object import publication_entry
+from core.streams.outcome import Committed
+from core.streams.position import Position, require_readable
+from gateway.api.batches import Batch, Item, Result, batch_answer, items_of
+from gateway.api.call import JSON, Answer, Call, Endpoint, Route
+from gateway.api.idempotency import fingerprint, key_of
+from gateway.api.outcomes import committed, status_of, write_headers
+from gateway.api.pages import CURSOR, LIMIT, Cursors, limit_of, list_answer
+from gateway.api.publications import Publication, bad_channels, read_item, read_publication
+from gateway.api.streams import AFTER, LIMIT_DEFAULT, LIMIT_MAX, position_of
+from gateway.api.writing import Writing
+from gateway.auth import Authenticator
+from gateway.problems import problem_of
+from settings import Settings
+
+ITEMS_MAX: Final = 1_000
+ENTRIES_MAX: Final = 10_000
+SORT: Final = "sort"
+OLDEST_FIRST: Final = "offset"
+NEWEST_FIRST: Final = "-offset"
+
+
+class Channels:
+    """Serves `/v1/channels/{channel}/publications` and `/v1/publish`.
+
+    Args:
+        writing: hands publications to the log.
+        reader: reads channels.
+        feed: knows the announced head; nothing above it is shown (reliability rule R5).
+        authenticator: knows the organization's options.
+        catalog: resource types, whose names are known namespaces.
+        cursors: of lists.
+        settings: limits and the public origin.
+    """
+
+    def __init__(
+        self,
+        writing: Writing,
+        reader: ChannelReader,
+        feed: LiveFeed,
+        authenticator: Authenticator,
+        catalog: Catalog,
+        cursors: Cursors,
+        settings: Settings,
+    ) -> None:
+        self._writing = writing
+        self._reader = reader
+        self._feed = feed
+        self._authenticator = authenticator
+        self._namespaces = catalog.names
+        self._cursors = cursors
+        self._settings = settings.api
+        self._origin = settings.installation.origin
+
+    def routes(self) -> list[Route]:
+        """Return what is served here."""
+        json = frozenset({JSON})
+        known = frozenset({AFTER, LIMIT, CURSOR, SORT})
+        return [
+            Route(
+                "/v1/channels/{channel:str}/publications",
+                {
+                    "GET": Endpoint(self._list, "channels:read", known),
+                    "POST": Endpoint(self._publish, "channels:write", media_types=json),
+                },
+            ),
+            Route("/v1/publish", {"POST": Endpoint(self._publish_many, "channels:write", media_types=json)}),
+        ]
+
+    # Publishing.
+
+    async def _publish(self, call: Call) -> Answer:
+        key = key_of(call.headers)
+        channel = call.params["channel"]
+        publication = read_publication(
+            call.body, read_object(call.body), channel, self._settings.document_bytes_max
+        )
+        organization = await self._authenticator.organization(call.organization_id)
+        self._check(call, organization, publication, "")
+        outcome = await self._writing.submit(
+            call, _operation(publication), key=key, fingerprint=fingerprint(call) if key else b""
+        )
+        effect = committed(outcome)
+        event_id = encode("evt", effect.event_id)
+        shown = {"object": "publication", **_position(effect, channel, 0)}
+        headers = (*write_headers(effect), (b"location", f"/v1/events/{event_id}".encode()))
+        return Answer(status_of(effect), orjson.dumps(shown), headers)
+
+    async def _publish_many(self, call: Call) -> Answer:
+        key = key_of(call.headers)
+        _, pairs = items_of(call.body, ITEMS_MAX, frozenset({"items"}))
+        organization = await self._authenticator.organization(call.organization_id)
+        publications = [self._read(call, organization, raw, value) for raw, value in pairs]
+        entries = sum(len(p.channels) for p in publications if isinstance(p, Publication))
+        if entries > ENTRIES_MAX:
+            fault = ("#/items", "too_long", f"At most {ENTRIES_MAX} pairs of item and channel.")
+            raise invalid("The batch is too large.", [fault])
+        items = [
+            Item(raw, _operation(publication), key=publication.key)
+            if isinstance(publication, Publication)
+            else Item(raw, error=publication)
+            for (raw, _), publication in zip(pairs, publications, strict=True)
+        ]
+        results = await Batch(self._writing, call, key).run(items)
+        shown = [
+            entry
+            for index, (publication, result) in enumerate(zip(publications, results, strict=True))
+            for entry in self._entries(index, publication, result)
+        ]
+        return batch_answer("publish_result", results, shown)
+
+    def _read(
+        self, call: Call, organization: Organization, raw: bytes, value: Any
+    ) -> Publication | TidingsError:
+        try:
+            publication = read_item(raw, value, self._settings.document_bytes_max)
+            self._check(call, organization, publication, "/channels" if "channels" in value else "/channel")
+        except TidingsError as error:
+            return error
+        return publication
+
+    def _check(self, call: Call, organization: Organization, publication: Publication, pointer: str) -> None:
+        for channel in publication.channels:
+            refusal = refusal_to_publish(call.principal, organization, channel, self._namespaces)
+            if refusal is Code.VALIDATION_FAILED and pointer:
+                raise invalid("No channel has this name.", bad_channels((channel,), f"#{pointer}"))
+            _raise(refusal)
+
+    def _entries(
+        self, index: int, publication: Publication | TidingsError, result: Result
+    ) -> list[dict[str, Any]]:
+        channels: tuple[str, ...] = publication.channels if isinstance(publication, Publication) else ()
+        if isinstance(result, Committed):
+            status = status_of(result)
+            return [
+                {"index": index, "status": status, **_position(result, channel, place)}
+                for place, channel in enumerate(channels)
+            ]
+        refused = {"status": result.row.status, "error": problem_of(result, origin=self._origin)}
+        if not channels:
+            return [{"index": index, **refused}]
+        return [{"index": index, "channel": channel, **refused} for channel in channels]
+
+    # Reading.
+
+    async def _list(self, call: Call) -> Answer:
+        channel = call.params["channel"]
+        organization = await self._authenticator.organization(call.organization_id)
+        _raise(refusal_to_read_history(call.principal, organization, channel, self._namespaces))
+        limit = limit_of(call.query, LIMIT_DEFAULT, LIMIT_MAX)
+        newest_first = _newest_first(call)
+        asked = position_of(call, self._cursors)
+        head = await self._feed.head(call.organization_id)
+        span = await self._reader.head(call.organization_id, channel, up_to_seq=head.seq)
+        after, before = _bounds(asked, head, span, newest_first=newest_first)
+        events = await self._reader.publications(
+            call.organization_id,
+            channel,
+            after_offset=after,
+            before_offset=before,
+            up_to_seq=head.seq,
+            limit=limit,
+            bytes_max=self._settings.page_bytes_max,
+            reverse=newest_first,
+        )
+        return self._page(call, channel, events, head, span)
+
+    def _page(self, call: Call, channel: str, events: list[Event], head: Head, span: ChannelHead) -> Answer:
+        cursor = None
+        if events:
+            last = _offset_in(events[-1], channel)
+            if last != (span.first_offset if _newest_first(call) else span.last_offset):
+                cursor = self._cursors.write(call, str(Position(head.epoch, last)).encode())
+        entries = [
+            publication_entry(event, channel, _offset_in(event, channel), head.epoch) for event in events
+        ]
+        position = {"epoch": head.epoch, "offset": span.last_offset, "seq": head.seq}
+        return list_answer(call, entries, next_cursor=cursor, position=position)
+
+
+def _operation(publication: Publication) -> Publish:
+    return Publish(publication.channels, publication.data, tags=publication.tags)
+
+
+def _raise(refusal: Code | None) -> None:
+    if refusal is Code.VALIDATION_FAILED:
+        raise bad_parameter("channel", "pattern", "A channel's name has 1 to 255 printable ASCII characters.")
+    if refusal is not None:
+        raise TidingsError(refusal)
+
+
+def _position(effect: Committed, channel: str, place: int) -> dict[str, Any]:
+    return {
+        "id": encode("evt", effect.event_id),
+        "channel": channel,
+        "offset": effect.offsets[place],
+        "seq": effect.seq,
+        "epoch": effect.epoch,
+    }
+
+
+def _newest_first(call: Call) -> bool:
+    sort = call.query.get(SORT, OLDEST_FIRST)
+    if sort not in (OLDEST_FIRST, NEWEST_FIRST):
+        raise bad_parameter(SORT, "not_allowed", f"Must be {OLDEST_FIRST} or {NEWEST_FIRST}.")
+    if sort == NEWEST_FIRST and AFTER in call.query:
+        raise bad_parameter(AFTER, "not_allowed", "Newest first, go on by cursor.")
+    return sort == NEWEST_FIRST
+
+
+def _bounds(asked: Position | None, head: Head, span: ChannelHead, *, newest_first: bool) -> tuple[int, int]:
+    """Return the offsets between which to read, both excluded.
+
+    Oldest first, a page begins behind `asked`; newest first, it ends before it.
+    """
+    if newest_first:
+        if asked is not None and asked.epoch != head.epoch:
+            require_readable(asked, epoch=head.epoch, first=span.first_offset, last=span.last_offset)
+        return 0, span.last_offset + 1 if asked is None else asked.number
+    if asked is not None:
+        require_readable(asked, epoch=head.epoch, first=span.first_offset, last=span.last_offset)
+    return span.first_offset - 1 if asked is None else asked.number, span.last_offset + 1
+
+
+def _offset_in(event: Event, channel: str) -> int:
+    return next(offset for name, offset in event.entries if name == channel)
