@@ -6,6 +6,7 @@ Here the owner alone, so that hundreds of cuts take seconds; `test_commits.py` d
 import asyncio
 import json
 import time
+from typing import Any
 
 import asyncpg
 
@@ -70,7 +71,7 @@ class Writers:
     async def _settle(self, request: str, channel: str) -> None:
         data = json.dumps({"id": request, "canary": self._organization}).encode()
         for attempt in range(100):
-            common = {
+            common: dict[str, Any] = {
                 "organization": self._organization, "channel": channel, "id": request, "key": request,
                 "operation": f"{request}#{attempt}",
             }  # fmt: skip

@@ -25,6 +25,7 @@ async def owner_of(
     name: str = "owner",
     partitions: frozenset[int] = frozenset({0}),
     settings: Log | None = None,
+    schemas: Path = SCHEMAS,
 ) -> AsyncIterator[StreamOwner]:
     """Give an open owner of the partitions."""
     database = await Database.open(database_url, 2)
@@ -35,7 +36,7 @@ async def owner_of(
         RouteReader(database).partition_of,
         lambda: CommitConnection.open(database_url, deadline_s=log.commit_deadline_s),
         log,
-        load_catalog(SCHEMAS),
+        load_catalog(schemas),
         SystemClock(),
     )
     await owner.open(set(partitions))

@@ -1,4 +1,4 @@
-"""A realtime replica over a real owner and a real database in this process, and a client that speaks plain JSON frames."""
+"""A realtime replica over a real owner and database in this process, and a client of plain JSON frames."""
 
 import asyncio
 import json

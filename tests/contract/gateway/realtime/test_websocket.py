@@ -223,7 +223,7 @@ def test_a_reader_that_does_not_read_is_closed_and_the_others_go_on(database_url
         ):
             slow = await connect(system.url, max_queue=1, compression=None)
             await slow.send(
-                '{"id":1,"connect":{"token":"%s"}}\n{"id":2,"subscribe":{"channel":"news"}}' % system.key
+                f'{{"id":1,"connect":{{"token":"{system.key}"}}}}\n{{"id":2,"subscribe":{{"channel":"news"}}}}'
             )
             await quick.ask({"id": 2, "subscribe": {"channel": "news"}})
             payload = b'"%b"' % (b"x" * 50_000)
