@@ -118,6 +118,6 @@ def _await(sockets: Sequence[socket.socket], ends: Sequence[bytes], *, refused: 
 
 
 def _closed(seen: bytearray) -> bool:
-    # A close frame is the last thing a server says: 0x88, its length, and just so many bytes. 0x88 alone may be
-    # the length of another frame.
+    # A close frame is the last thing a server says: 0x88, its length, and just so many bytes. 0x88 alone may
+    # be the length of another frame.
     return any(seen[-size - 2 : -size] == bytes((0x88, size)) for size in range(2, 126))

@@ -1,0 +1,149 @@
+"""A program that runs beside us: started with its log in a file, ended by its own pid.
+
+And never left behind unseen.
+
+Its pid and start time are written down, so that the next start can end what a crash of the supervisor
+left over.
+"""
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from adapters.embedded.errors import StartError
+
+STOP_TIMEOUT_S = 5.0
+LOG_TAIL_BYTES = 600
+
+
+class Program:
+    """One child process.
+
+    Args:
+        name: what people call it.
+        command: the program and its arguments.
+        log_file: gets what it prints.
+        record: file that remembers its pid.
+        environment: of the child, nothing else is inherited.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], log_file: Path, record: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self._command = list(command)
+        self._log_file = log_file
+        self._record = record
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The child, while it lives."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def start(self, *, hold_stdin: bool = False) -> None:
+        """Start it, after ending what an earlier run left.
+
+        Args:
+            hold_stdin: give it a pipe that closes when this process ends, however it ends.
+        """
+        end_left_over(self._record)
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 (our own commands)
+                self._command,
+                stdin=subprocess.PIPE if hold_stdin else subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for the supervisor: it stops us in order
+                env=self._environment,
+            )
+        created = psutil.Process(self._process.pid).create_time()
+        self._record.write_text(json.dumps({"pid": self._process.pid, "created": created}))
+
+    def say(self, line: str) -> None:
+        """Write a line to the child's standard input."""
+        assert self._process is not None  # noqa: S101 (only after start)
+        assert self._process.stdin is not None  # noqa: S101 (only with hold_stdin)
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    async def wait(self) -> int:
+        """Return the exit code when it has ended."""
+        assert self._process is not None  # noqa: S101 (only after start)
+        return await asyncio.to_thread(self._process.wait)
+
+    async def stop(self, sign: signal.Signals = signal.SIGTERM, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """End it and what it started: politely, and after the timeout at once."""
+        process = self._process
+        if process is None:
+            return
+        family = _family(process.pid) if process.poll() is None else []
+        if process.poll() is None:
+            process.send_signal(sign)
+            try:
+                await asyncio.to_thread(process.wait, timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                await asyncio.to_thread(process.wait)
+        if process.stdin is not None:
+            process.stdin.close()
+        await asyncio.to_thread(_end, family)
+        self._record.unlink(missing_ok=True)
+
+    def log_tail(self) -> str:
+        """Return the end of its log, for an error message."""
+        try:
+            return self._log_file.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+
+    def check(self) -> None:
+        """Make sure that it lives.
+
+        Raises:
+            StartError: it has ended, and this is what it said.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            raise StartError(f"{self.name} ended at once; its log {self._log_file} says: {self.log_tail()}")
+
+
+def end_left_over(record: Path) -> None:
+    """End the process that an earlier run has written down, if it still is the same one."""
+    try:
+        noted = json.loads(record.read_text())
+        process = psutil.Process(noted["pid"])
+        same = abs(process.create_time() - noted["created"]) < 1.0
+    except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
+        record.unlink(missing_ok=True)
+        return
+    if same:
+        _end([process, *process.children(recursive=True)])
+    record.unlink(missing_ok=True)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    _, alive = psutil.wait_procs(processes, timeout=STOP_TIMEOUT_S)
+    for process in alive:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(alive, timeout=STOP_TIMEOUT_S)
