@@ -31,7 +31,9 @@ def ensure_free(host: str, ports: Mapping[str, int]) -> None:
 
 def _holder(port: int) -> str:
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        if connection.status != psutil.CONN_LISTEN or not connection.pid or not connection.laddr:
+            continue
+        if connection.laddr.port == port:
             try:
                 return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
             except psutil.NoSuchProcess:
@@ -46,5 +48,5 @@ def shared_listener(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind((host, port))
     listener.listen(BACKLOG)
-    listener.setblocking(False)
+    listener.settimeout(0)
     return listener

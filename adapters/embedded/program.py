@@ -36,10 +36,10 @@ class Program:
         self, name: str, command: Sequence[str], log_file: Path, record: Path, environment: Mapping[str, str]
     ) -> None:
         self.name = name
+        self.log_file = log_file
+        self.environment = dict(environment)
         self._command = list(command)
-        self._log_file = log_file
         self._record = record
-        self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,14 +54,14 @@ class Program:
             hold_stdin: give it a pipe that closes when this process ends, however it ends.
         """
         end_left_over(self._record)
-        with self._log_file.open("ab") as log:
+        with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own commands)
                 self._command,
                 stdin=subprocess.PIPE if hold_stdin else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is for the supervisor: it stops us in order
-                env=self._environment,
+                env=self.environment,
             )
         created = psutil.Process(self._process.pid).create_time()
         self._record.write_text(json.dumps({"pid": self._process.pid, "created": created}))
@@ -78,6 +78,28 @@ class Program:
         assert self._process is not None  # noqa: S101 (only after start)
         return await asyncio.to_thread(self._process.wait)
 
+    async def restart(self) -> None:
+        """Start it again after it has ended."""
+        await asyncio.to_thread(self.start)
+
+    async def end_input(self, timeout_s: float) -> None:
+        """End its standard input, which tells it to stop, and wait.
+
+        What is left after the timeout is killed.
+        """
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        family = _family(process.pid) if process.poll() is None else []
+        process.stdin.close()
+        try:
+            await asyncio.to_thread(process.wait, timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+        await asyncio.to_thread(_end, family)
+        self._record.unlink(missing_ok=True)
+
     async def stop(self, sign: signal.Signals = signal.SIGTERM, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End it and what it started: politely, and after the timeout at once."""
         process = self._process
@@ -91,15 +113,13 @@ class Program:
             except subprocess.TimeoutExpired:
                 process.kill()
                 await asyncio.to_thread(process.wait)
-        if process.stdin is not None:
-            process.stdin.close()
         await asyncio.to_thread(_end, family)
         self._record.unlink(missing_ok=True)
 
     def log_tail(self) -> str:
         """Return the end of its log, for an error message."""
         try:
-            return self._log_file.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+            return self.log_file.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
         except FileNotFoundError:
             return ""
 
@@ -110,7 +130,7 @@ class Program:
             StartError: it has ended, and this is what it said.
         """
         if self._process is not None and self._process.poll() is not None:
-            raise StartError(f"{self.name} ended at once; its log {self._log_file} says: {self.log_tail()}")
+            raise StartError(f"{self.name} ended at once; its log {self.log_file} says: {self.log_tail()}")
 
 
 def end_left_over(record: Path) -> None:
