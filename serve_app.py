@@ -1,0 +1,87 @@
+"""The Serve applications: `api` and `realtime` as children of one root, each with sockets of its own.
+
+Serve places, checks, updates and scales them; no request passes through it.
+"""
+
+import os
+import socket
+from contextlib import AsyncExitStack
+from typing import Any
+
+from ray import serve
+
+import wiring
+from adapters.embedded.ports import shared_listener
+from settings import Settings
+
+CHILD: dict[str, Any] = {
+    "ray_actor_options": {"num_cpus": 0.05},
+    "max_ongoing_requests": 1_000,
+    "graceful_shutdown_wait_loop_s": 0.2,
+    "graceful_shutdown_timeout_s": 60,
+    "health_check_period_s": 3,
+    "health_check_timeout_s": 10,
+}
+BIND = "127.0.0.1"
+
+
+def _listener(port: int) -> socket.socket:
+    return shared_listener(BIND, port)
+
+
+@serve.deployment(name="Api", **CHILD)
+class Api:
+    """One REST replica."""
+
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
+        self._stack = AsyncExitStack()
+        listener = _listener(settings.installation.api_port)
+        self._server = await self._stack.enter_async_context(
+            wiring.open_api(settings, f"api-{os.getpid()}", listener)
+        )
+
+    async def check_health(self) -> None:
+        """Raise when the listener is gone; never because of the database, whose outage drops nobody."""
+        if not self._server.is_healthy:
+            raise RuntimeError("The REST listener has ended.")
+
+    async def __del__(self) -> None:
+        await self._stack.aclose()
+
+
+@serve.deployment(name="Realtime", **CHILD)
+class Realtime:
+    """One replica of sockets and streams."""
+
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
+        self._stack = AsyncExitStack()
+        where = settings.installation
+        listeners = _listener(where.websocket_port), _listener(where.streams_port)
+        self._server = await self._stack.enter_async_context(
+            wiring.open_realtime(settings, f"realtime-{os.getpid()}", *listeners)
+        )
+
+    async def check_health(self) -> None:
+        """Raise when a listener is gone."""
+        if not self._server.is_healthy:
+            raise RuntimeError("A realtime listener has ended.")
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Report what the scaling policy looks at; Serve sees no requests on own sockets."""
+        return {"sockets": float(self._server.sockets)}
+
+    async def __del__(self) -> None:
+        await self._stack.aclose()
+
+
+@serve.deployment(name="Root", ray_actor_options={"num_cpus": 0}, max_ongoing_requests=10)
+class Root:
+    """The ingress that Serve wants: its children do the work, on their own sockets."""
+
+    def __init__(self, *children: Any) -> None:
+        self._children = children
+
+
+def application(settings: Settings) -> serve.Application:
+    """Return the application of an installation, to be run under the name `tidings`."""
+    return Root.bind(Api.bind(settings), Realtime.bind(settings))  # type: ignore[attr-defined, no-any-return]  # of Serve's decorator

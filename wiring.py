@@ -1,0 +1,251 @@
+"""The composition root: openers that build what a process needs, in the process that needs it.
+
+A pool can't travel to another process, so owners and replicas get `Settings` and open their own. Each
+opener is an async context manager: what it gives is running, and is closed in order when its block ends.
+"""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from actors.streams.owner import StreamOwner
+from adapters.clock import SystemClock
+from adapters.entropy import SystemEntropy
+from adapters.links.client import LinkClient
+from adapters.links.server import LinkServer
+from adapters.postgres.auth import AuthStore
+from adapters.postgres.channels import ChannelReader
+from adapters.postgres.commit import CommitConnection
+from adapters.postgres.pool import Database
+from adapters.postgres.resources import ResourceReader
+from adapters.postgres.sealing import Sealer, read_key
+from adapters.postgres.streams import LogReader, RouteReader
+from adapters.postgres.upkeep import Upkeep
+from adapters.schemas import load_catalog
+from adapters.telemetry.tasks import Tasks
+from core.ports import LiveFeed, StreamWriter
+from core.resources.schema import Catalog
+from gateway.api.app import ApiParts
+from gateway.api.server import ApiServer
+from gateway.auth import Authenticator
+from gateway.realtime.server import RealtimeParts, RealtimeServer
+from settings import Settings
+
+OWNER_CONNECTIONS = 2
+STORE_CONNECTIONS = 2
+
+
+def kek_file(settings: Settings) -> Path:
+    """Return the file of the key that seals secrets."""
+    return settings.installation.kek_file or settings.installation.data_dir / "kek"
+
+
+def cluster_key_file(settings: Settings) -> Path:
+    """Return the file of the key that links prove."""
+    return settings.installation.cluster_key_file or settings.installation.data_dir / "cluster_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What both gateways read with."""
+
+    log: LogReader
+    channels: ChannelReader
+    resources: ResourceReader
+    authenticator: Authenticator
+    routes: RouteReader
+    catalog: Catalog
+    database: Database
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[AuthStore]:
+    """Give the store of organizations and keys, for the command line."""
+    entropy = SystemEntropy()
+    database = await Database.open(settings.installation.database_url, STORE_CONNECTIONS)
+    try:
+        yield AuthStore(database, Sealer(read_key(kek_file(settings)), entropy), entropy)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_readers(settings: Settings) -> AsyncIterator[Readers]:
+    """Give readers over a pool of their own."""
+    clock, entropy = SystemClock(), SystemEntropy()
+    database = await Database.open(settings.installation.database_url, settings.api.database_connections_max)
+    try:
+        days = settings.log.retention_days
+        store = AuthStore(database, Sealer(read_key(kek_file(settings)), entropy), entropy)
+        yield Readers(
+            LogReader(database, retention_days=days),
+            ChannelReader(database, retention_days=days),
+            ResourceReader(database),
+            Authenticator(store, clock, settings.api),
+            RouteReader(database),
+            load_catalog(settings.installation.schemas_dir),
+            database,
+        )
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_upkeep(settings: Settings) -> AsyncIterator[Upkeep]:
+    """Give what keeps the log's days and the fields' indexes, and tells who holds which partition."""
+    database = await Database.open(settings.installation.database_url, STORE_CONNECTIONS)
+    try:
+        catalog = load_catalog(settings.installation.schemas_dir)
+        yield Upkeep(database, catalog, settings.log, SystemClock())
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_owner(settings: Settings, name: str, address: str = "") -> AsyncIterator[StreamOwner]:
+    """Give an owner that holds nothing yet: `open` it with the partitions that it shall hold."""
+    database = await Database.open(settings.installation.database_url, OWNER_CONNECTIONS)
+    try:
+        yield StreamOwner(
+            name,
+            address,
+            RouteReader(database).partition_of,
+            lambda: CommitConnection.open(
+                settings.installation.database_url, deadline_s=settings.log.commit_deadline_s
+            ),
+            settings.log,
+            load_catalog(settings.installation.schemas_dir),
+            SystemClock(),
+        )
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_stream_owner(settings: Settings, name: str, wanted: set[int]) -> AsyncIterator[StreamOwner]:
+    """Give an owner behind its own link server, holding `wanted` as soon as they are free."""
+    async with open_owner(settings, name) as owner:
+        key = read_key(cluster_key_file(settings))
+        server = LinkServer(owner, name, key, settings.links, SystemClock(), SystemEntropy())
+        owner.address = await server.open()
+        try:
+            await owner.open(wanted)
+            yield owner
+        finally:
+            await owner.close()
+            await server.close()
+
+
+@asynccontextmanager
+async def open_links(settings: Settings, process: str, routes: RouteReader) -> AsyncIterator[LinkClient]:
+    """Give the way to all owners."""
+    key = read_key(cluster_key_file(settings))
+    tasks = Tasks(f"links.{process}")
+    client = LinkClient(routes, process, key, settings.links, SystemClock(), SystemEntropy(), tasks)
+    await client.open()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def _api_parts(settings: Settings, readers: Readers, writer: StreamWriter, feed: LiveFeed) -> ApiParts:
+    return ApiParts(
+        writer=writer,
+        feed=feed,
+        authenticator=readers.authenticator,
+        catalog=readers.catalog,
+        log=readers.log,
+        channels=readers.channels,
+        resources=readers.resources,
+        cursor_key=sha256(b"tidings cursors" + read_key(cluster_key_file(settings))).digest(),
+        is_ready=readers.database.ping,
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        settings=settings,
+    )
+
+
+def _realtime_parts(
+    settings: Settings, readers: Readers, writer: StreamWriter, feed: LiveFeed
+) -> RealtimeParts:
+    return RealtimeParts(
+        settings,
+        writer,
+        feed,
+        readers.authenticator,
+        readers.catalog,
+        readers.log,
+        readers.channels,
+        SystemClock(),
+        SystemEntropy(),
+    )
+
+
+@asynccontextmanager
+async def open_api(settings: Settings, process: str, listener: socket.socket) -> AsyncIterator[ApiServer]:
+    """Give a REST replica that listens."""
+    tasks = Tasks(process)
+    async with (
+        open_readers(settings) as readers,
+        open_links(settings, process, readers.routes) as links,
+    ):
+        server = ApiServer(_api_parts(settings, readers, links, links))
+        await server.open(listener)
+        try:
+            yield server
+        finally:
+            await server.close()
+            await tasks.close()
+
+
+@asynccontextmanager
+async def open_realtime(
+    settings: Settings, process: str, websockets: socket.socket, streams: socket.socket
+) -> AsyncIterator[RealtimeServer]:
+    """Give a realtime replica that listens."""
+    tasks = Tasks(process)
+    async with (
+        open_readers(settings) as readers,
+        open_links(settings, process, readers.routes) as links,
+    ):
+        server = RealtimeServer(_realtime_parts(settings, readers, links, links))
+        await server.open(websockets, streams)
+        try:
+            yield server
+        finally:
+            await server.close()
+            await tasks.close()
+
+
+@dataclass(frozen=True, slots=True)
+class SingleProcess:
+    """Everything in one process: the owner itself satisfies the gateways' ports."""
+
+    owner: StreamOwner
+    api: ApiServer
+    realtime: RealtimeServer
+
+
+@asynccontextmanager
+async def open_single_process(
+    settings: Settings, api: socket.socket, websockets: socket.socket, streams: socket.socket
+) -> AsyncIterator[SingleProcess]:
+    """Give the same rooms joined without Ray, Serve and links, listening on the three sockets."""
+    tasks = Tasks("single")
+    async with AsyncExitStack() as stack:
+        readers = await stack.enter_async_context(open_readers(settings))
+        owner = await stack.enter_async_context(open_owner(settings, "single"))
+        await owner.open(set(range(settings.log.partitions)))
+        stack.push_async_callback(owner.close)
+        api_server = ApiServer(_api_parts(settings, readers, owner, owner))
+        realtime = RealtimeServer(_realtime_parts(settings, readers, owner, owner))
+        await api_server.open(api)
+        stack.push_async_callback(api_server.close)
+        await realtime.open(websockets, streams)
+        stack.push_async_callback(realtime.close)
+        stack.push_async_callback(tasks.close)
+        yield SingleProcess(owner, api_server, realtime)
