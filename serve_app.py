@@ -4,14 +4,15 @@ Serve places, checks, updates and scales them; no request passes through it.
 """
 
 import os
-import socket
 from contextlib import AsyncExitStack
 from typing import Any
 
 from ray import serve
 
 import wiring
+from actors.remote import here
 from adapters.embedded.ports import shared_listener
+from adapters.telemetry.logging import configure_logging
 from settings import Settings
 
 CHILD: dict[str, Any] = {
@@ -22,11 +23,6 @@ CHILD: dict[str, Any] = {
     "health_check_period_s": 3,
     "health_check_timeout_s": 10,
 }
-BIND = "127.0.0.1"
-
-
-def _listener(port: int) -> socket.socket:
-    return shared_listener(BIND, port)
 
 
 @serve.deployment(name="Api", **CHILD)
@@ -34,8 +30,10 @@ class Api:
     """One REST replica."""
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
+        configure_logging("json")
         self._stack = AsyncExitStack()
-        listener = _listener(settings.installation.api_port)
+        where = here(settings).installation
+        listener = shared_listener(where.bind, where.api_port)
         self._server = await self._stack.enter_async_context(
             wiring.open_api(settings, f"api-{os.getpid()}", listener)
         )
@@ -54,9 +52,10 @@ class Realtime:
     """One replica of sockets and streams."""
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
+        configure_logging("json")
         self._stack = AsyncExitStack()
-        where = settings.installation
-        listeners = _listener(where.websocket_port), _listener(where.streams_port)
+        where = here(settings).installation
+        listeners = [shared_listener(where.bind, port) for port in (where.websocket_port, where.streams_port)]
         self._server = await self._stack.enter_async_context(
             wiring.open_realtime(settings, f"realtime-{os.getpid()}", *listeners)
         )

@@ -22,6 +22,10 @@ class Installation(BaseSettings):
     port: int = Field(
         default=8000, ge=1, le=65_500, description="Port of the edge; +10 api, +11 WebSocket, +12 streams."
     )
+    bind: str = Field(
+        default="127.0.0.1",
+        description="Address of replicas and owners; on a cluster `node`: as Ray knows each node.",
+    )
     public_url: str = Field(
         default="", description="Origin as clients see it; empty: http://localhost:<port>."
     )
@@ -206,3 +210,11 @@ class Settings(BaseSettings):
 def environment() -> dict[str, str]:
     """Return a copy of this process's environment, for the children that it starts."""
     return dict(os.environ)
+
+
+def load_environment(file: Path) -> None:
+    """Add the `NAME=value` lines of a file to this process's environment; what is set already stays."""
+    for line in file.read_text().splitlines():
+        name, separator, value = line.strip().partition("=")
+        if separator and not name.startswith("#"):
+            os.environ.setdefault(name, value)

@@ -5,9 +5,10 @@ opener is an async context manager: what it gives is running, and is closed in o
 """
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,13 +20,15 @@ from adapters.links.server import LinkServer
 from adapters.postgres.auth import AuthStore
 from adapters.postgres.channels import ChannelReader
 from adapters.postgres.commit import CommitConnection
+from adapters.postgres.maintenance import require_today
 from adapters.postgres.pool import Database
 from adapters.postgres.resources import ResourceReader
 from adapters.postgres.sealing import Sealer, read_key
-from adapters.postgres.streams import LogReader, RouteReader
+from adapters.postgres.streams import LogReader, RouteReader, StatusReader
 from adapters.postgres.upkeep import Upkeep
 from adapters.schemas import load_catalog
 from adapters.telemetry.tasks import Tasks
+from core.instants import Instant
 from core.ports import LiveFeed, StreamWriter
 from core.resources.schema import Catalog
 from gateway.api.app import ApiParts
@@ -130,7 +133,7 @@ async def open_stream_owner(settings: Settings, name: str, wanted: set[int]) -> 
     async with open_owner(settings, name) as owner:
         key = read_key(cluster_key_file(settings))
         server = LinkServer(owner, name, key, settings.links, SystemClock(), SystemEntropy())
-        owner.address = await server.open()
+        owner.address = await server.open(settings.installation.bind)
         try:
             await owner.open(wanted)
             yield owner
@@ -150,6 +153,31 @@ async def open_links(settings: Settings, process: str, routes: RouteReader) -> A
         yield client
     finally:
         await client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an operator looks at a running installation with."""
+
+    status: StatusReader
+    links: LinkClient
+    today: Callable[[], Awaitable[None]]
+    """Returns when the log can be written today, else raises."""
+    database_now: Callable[[], Awaitable[Instant]]
+
+
+@asynccontextmanager
+async def open_status(settings: Settings) -> AsyncIterator[Look]:
+    """Give an operator's view."""
+    database = await Database.open(settings.installation.database_url, STORE_CONNECTIONS)
+    try:
+        async with open_links(
+            settings, f"status-{SystemEntropy().id().hex()}", RouteReader(database)
+        ) as links:
+            status = StatusReader(database)
+            yield Look(status, links, partial(require_today, database), status.now)
+    finally:
+        await database.close()
 
 
 def _api_parts(settings: Settings, readers: Readers, writer: StreamWriter, feed: LiveFeed) -> ApiParts:

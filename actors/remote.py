@@ -1,21 +1,31 @@
 """The one door to Ray: plain owners made into named actors, and handles for control alone."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from importlib.metadata import version
 from typing import Any
 
 import ray
 import structlog
 
+from actors.placement import Placement
 from actors.streams.owner import StreamOwner
+from adapters.clock import SystemClock
+from adapters.postgres.upkeep import Upkeep
+from adapters.telemetry.logging import configure_logging
 from adapters.telemetry.tasks import Tasks
+from core.streams.placement import wanted
 from settings import Settings
 
 NAMESPACE = "tidings"
+PLACEMENT = "placement"
+RELEASE = version("tidings")
 PING_S = 5.0
 CLOSE_S = 8.0
+UpkeepOpener = Callable[[Settings], AbstractAsyncContextManager[Upkeep]]
 Opener = Callable[[Settings, str, set[int]], AbstractAsyncContextManager[StreamOwner]]
 
 
@@ -29,7 +39,9 @@ class StreamOwnerActor:
     """
 
     async def __init__(self, opener: Opener, settings: Settings, name: str, partitions: list[int]) -> None:  # type: ignore[misc]  # Ray awaits it
+        configure_logging("json")
         self._stack = AsyncExitStack()
+        settings = here(settings)
         self._owner = await self._stack.enter_async_context(opener(settings, name, set(partitions)))
         self._tasks = Tasks(f"{name}.actor")
         self._tasks.spawn("fence", self._end_when_fenced())
@@ -49,12 +61,36 @@ class StreamOwnerActor:
 
     async def status(self) -> dict[str, Any]:
         """Return what the owner holds."""
-        return self._owner.status() | {"pid": os.getpid()}
+        return self._owner.status() | {"pid": os.getpid(), "release": RELEASE}
 
     async def close(self) -> None:
         """Finish what is queued and release everything."""
         await self._tasks.close()
         await self._stack.aclose()
+
+
+@ray.remote
+class PlacementActor:
+    """Keeps the owners of a cluster present and spread, and the database in order, whoever comes and goes."""
+
+    async def __init__(self, opener: Opener, upkeep_opener: UpkeepOpener, settings: Settings) -> None:  # type: ignore[misc]  # Ray awaits it
+        configure_logging("json")
+        shares = wanted(settings.log.partitions, owner_names(settings))
+        owners = {name: ensure_owner(opener, settings, name, share) for name, share in shares.items()}
+        self._stack = AsyncExitStack()
+        upkeep = await self._stack.enter_async_context(upkeep_opener(settings))
+        placement = Placement(owners, upkeep.holders, settings.log.partitions, SystemClock())
+        self._tasks = Tasks("placement.actor")
+        self._tasks.spawn("placement", placement.run(), on_end=_end)
+        self._tasks.spawn("upkeep", upkeep.run(), on_end=_end)
+
+    async def ping(self) -> bool:
+        """Answer."""
+        return True
+
+
+def _end() -> None:
+    os._exit(1)  # Ray starts it afresh
 
 
 class RemoteOwner:
@@ -86,6 +122,15 @@ class RemoteOwner:
             ray.kill(self._handle, no_restart=True)
 
 
+def here(settings: Settings) -> Settings:
+    """Return the settings with `bind` resolved: `node` is the address that Ray knows this node by."""
+    where = settings.installation
+    if where.bind != "node":
+        return settings
+    address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # of Ray
+    return settings.model_copy(update={"installation": where.model_copy(update={"bind": address})})
+
+
 def owner_names(settings: Settings) -> list[str]:
     """Return the names of the owners: `stream-0` and on."""
     return [f"stream-{number}" for number in range(min(settings.log.owners, settings.log.partitions))]
@@ -105,3 +150,34 @@ def ensure_owner(opener: Opener, settings: Settings, name: str, partitions: set[
         enable_task_events=False,
     ).remote(opener, settings, name, sorted(partitions))
     return RemoteOwner(handle)
+
+
+async def ensure_placement(opener: Opener, upkeep_opener: UpkeepOpener, settings: Settings) -> None:
+    """Return when placement runs with these settings; it holds no data.
+
+    So an older one is simply replaced.
+    """
+    with contextlib.suppress(ValueError):  # there is none
+        ray.kill(ray.get_actor(PLACEMENT, namespace=NAMESPACE), no_restart=True)
+    handle = PlacementActor.options(  # type: ignore[attr-defined]  # ray.remote adds it
+        name=PLACEMENT,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0.01,
+        max_restarts=-1,
+        max_task_retries=0,
+        enable_task_events=False,
+    ).remote(opener, upkeep_opener, settings)
+    await handle.ping.remote()
+
+
+async def hand_over(names: list[str]) -> None:
+    """End the owners that run another release, after they have released their partitions in order."""
+    for name in names:
+        try:
+            owner = RemoteOwner(ray.get_actor(name, namespace=NAMESPACE))
+        except ValueError:  # there is none
+            continue
+        if (await owner.status()).get("release") != RELEASE:
+            await owner.close()

@@ -14,20 +14,19 @@ from pathlib import Path
 import psutil
 import ray
 from ray import serve
-from ray.serve.schema import LoggingConfig
 
-import serve_app
 import wiring
 from actors.placement import Placement
 from actors.remote import NAMESPACE, RemoteOwner, ensure_owner, owner_names
 from adapters.clock import SystemClock
 from adapters.embedded.child import input_ended
 from adapters.embedded.folder import DataFolder
+from adapters.telemetry.logging import configure_logging
 from adapters.telemetry.tasks import Tasks
+from cli.serving import start_serve
 from core.streams.placement import wanted
 from settings import Settings
 
-APPLICATION = "tidings"
 OBJECT_STORE_BYTES = 80_000_000
 EXIT_RAY_ENDED = 70
 WATCH_S = 0.5
@@ -36,6 +35,7 @@ RAY_PROGRAMS = ("gcs_server", "raylet")
 
 def main() -> None:
     """Run until standard input ends."""
+    configure_logging("json")
     settings = Settings()
     folder = DataFolder(settings.installation.data_dir)
     progress = folder.run / "cluster.progress"
@@ -50,7 +50,7 @@ def main() -> None:
     try:
         asyncio.run(_control(settings, owners))
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]  # of Ray
         ray.shutdown()
 
 
@@ -84,14 +84,6 @@ def start_owners(settings: Settings) -> dict[str, RemoteOwner]:
     return {
         name: ensure_owner(wiring.open_stream_owner, settings, name, share) for name, share in shares.items()
     }
-
-
-def start_serve(settings: Settings) -> None:
-    """Return when the replicas listen."""
-    serve.start(
-        proxy_location="Disabled", logging_config=LoggingConfig(encoding="JSON", enable_access_log=False)
-    )
-    serve.run(serve_app.application(settings), name=APPLICATION, route_prefix=None)
 
 
 async def _control(settings: Settings, owners: dict[str, RemoteOwner]) -> None:

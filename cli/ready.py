@@ -44,7 +44,7 @@ def noted(file: Path, step: str) -> Condition:
     return held
 
 
-def answers(port: int, path: str) -> Condition:
+def answers(port: int, path: str) -> Callable[[], Awaitable[bool]]:
     """Return the condition that a local HTTP server answers 200."""
 
     def ask() -> bool:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.table import Table
 
+WIDTH = 200
 MARK = "[green]✓[/green]"
 
 
@@ -35,6 +37,17 @@ class Screen:
     def say(self, text: str = "") -> None:
         """Print a line as it is."""
         self._out.print(text, markup=False)
+
+    def mark(self, text: str) -> None:
+        """Print a line about something that is in order."""
+        self._out.print(f"  {MARK} ", end="")
+        self._out.print(text, markup=False)
+
+    def table(self, table: Table) -> None:
+        """Print a table; nothing in it is cut, since ids are there to be copied."""
+        table.box = None
+        table.pad_edge = False
+        Console(width=max(self._out.width, WIDTH), highlight=False).print(table)
 
     def head(self, text: str) -> None:
         """Print a line that stands out."""

@@ -8,6 +8,7 @@ import uvloop
 import wiring
 from adapters.embedded.child import input_ended
 from adapters.embedded.ports import shared_listener
+from adapters.telemetry.logging import configure_logging
 from adapters.telemetry.tasks import Tasks
 from settings import Settings
 
@@ -17,6 +18,7 @@ EXIT_FENCED = 71
 
 def main() -> None:
     """Run until standard input ends."""
+    configure_logging("json")
     sys.exit(uvloop.run(_serve(Settings())))
 
 

@@ -18,11 +18,12 @@ from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.program import Program, end_left_over
 from adapters.embedded.ray import FLAGS
 from adapters.embedded.supervisor import Supervisor
-from adapters.embedded.valkey import valkey, valkey_url
+from adapters.embedded.valkey import valkey
 from adapters.entropy import SystemEntropy
 from adapters.postgres.migrate import DataFormatError, migrate
 from adapters.postgres.sealing import SealingError, ensure_key
 from adapters.schemas import load_catalog
+from adapters.telemetry.logging import configure_logging
 from cli.first import ensure_first
 from cli.installation import Access, absolute, edge_dir, with_addresses
 from cli.ready import answers, noted, until
@@ -45,6 +46,7 @@ REFUSED: Final = (StartError, SchemaError, SealingError, DataFormatError)
 
 def up(*, single_process: bool) -> int:
     """Run until Ctrl-C and return the exit code."""
+    configure_logging("terminal")
     screen = Screen()
     try:
         return asyncio.run(_Up(absolute(Settings()), screen, single_process=single_process).run())
@@ -147,7 +149,7 @@ class _Up:
             database_url = self._postgres.dsn
         if not redis_url:
             self._valkey = valkey(folder.run, folder.logs)
-            redis_url = valkey_url(folder.run)
+            redis_url = folder.redis_url
         self._settings = with_addresses(self._settings, database_url, redis_url)
 
     async def _start_stores(self) -> None:

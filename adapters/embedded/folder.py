@@ -52,6 +52,11 @@ class DataFolder:
         """Tells the other commands how to reach the database while the system is up."""
         return self.run / "database_url"
 
+    @property
+    def redis_url(self) -> str:
+        """How to reach the embedded cache."""
+        return f"unix://{self.run / 'valkey.sock'}"
+
     def open(self) -> None:
         """Make what is missing and take the lock.
 

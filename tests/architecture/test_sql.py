@@ -19,6 +19,8 @@ ACROSS_ORGANIZATIONS = {
     "auth.insert_stream": "a new organization goes to the partition that has the fewest",
     "auth.key_by_digest": "a key tells its organization, and its digest names one key of the installation",
     "auth.organizations": "the operator of the installation lists them",
+    "streams.partition_status": "the operator of the installation sees all partitions",
+    "streams.busiest_streams": "the operator sees where the log is long",
     "commit.heads_of_partition": "an owner learns where all streams of its partition stand",
 }
 LOOKS_LIKE_SQL = re.compile(

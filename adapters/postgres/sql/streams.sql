@@ -47,3 +47,18 @@ SELECT seq FROM events
  WHERE organization_id = $1
    AND day >= (now() AT TIME ZONE 'UTC')::date - $2::integer AND day <= (now() AT TIME ZONE 'UTC')::date + 1
  ORDER BY seq LIMIT 1
+
+-- partition_status --
+-- For people: each partition with its owner, what is left of its lease, and how much it holds.
+SELECT p.partition_id, p.owner, p.address, p.epoch, extract(epoch FROM p.lease_until - now())::float8 AS lease_left_s,
+       count(h.organization_id) AS organizations, coalesce(sum(h.last_seq), 0)::bigint AS events
+  FROM partitions p LEFT JOIN stream_heads h ON h.partition_id = p.partition_id
+ GROUP BY p.partition_id ORDER BY p.partition_id
+
+-- busiest_streams --
+-- For people: the organizations with the longest logs.
+SELECT organization_id, last_seq, partition_id FROM stream_heads ORDER BY last_seq DESC LIMIT $1
+
+-- now --
+-- The database's clock.
+SELECT clock_timestamp()

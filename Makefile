@@ -1,0 +1,63 @@
+# The one door, for people and CI alike. Needs Python >= 3.11 and make; everything else comes from PyPI into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+PYTEST := $(BIN)/pytest -q
+
+.DEFAULT_GOAL := help
+.PHONY: help up test unit contract conformance e2e faults check fmt docs bench setup
+
+help:
+	@echo "make up      set everything up and run the whole system (Ctrl-C stops it)"
+	@echo "make test    set everything up and run every kind of test but the long faults"
+	@echo "make check   lint, types, import law"
+	@echo "also: unit contract conformance e2e faults bench fmt docs"
+
+up: setup
+	@$(BIN)/tidings up
+
+test: check unit contract conformance e2e
+
+check: setup
+	timeout 300 $(BIN)/ruff check
+	timeout 60 $(BIN)/ruff format --check
+	timeout 300 $(BIN)/mypy
+	timeout 120 $(BIN)/lint-imports --no-cache
+	timeout 120 $(PYTEST) tests/architecture
+
+unit: setup
+	timeout 300 $(PYTEST) tests/unit tests/property
+
+contract: setup
+	timeout 900 $(PYTEST) tests/contract
+
+conformance: setup
+	timeout 900 $(PYTEST) tests/conformance
+
+e2e: setup
+	timeout 900 $(PYTEST) tests/e2e
+
+# FAULTS=short is the rotating part that CI runs.
+faults: setup
+	timeout 3600 $(PYTEST) tests/faults
+
+bench: setup
+	timeout 3600 $(BIN)/python -m bench
+
+fmt: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: setup
+	$(BIN)/python docs/generate.py
+
+setup: $(READY)
+
+# A virtual environment with uv in it, and then exactly what uv.lock names.
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidings needs Python 3.11 or newer; set PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || (echo "No venv module: install it (Debian: apt install python3-venv)." && false)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv sync --frozen --quiet --inexact --python $(BIN)/python
+	@touch $@

@@ -1,0 +1,1 @@
+"""HTTP and sockets of others, or of our own installation seen from outside."""

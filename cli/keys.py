@@ -1,0 +1,49 @@
+"""`tidings keys`: make, list and end the API keys of an organization."""
+
+from rich.table import Table
+
+import wiring
+from adapters.clock import SystemClock
+from cli.installation import running_settings
+from cli.organization import find
+from cli.screen import Screen
+from core.auth.scopes import ALL, parse
+from core.errors import Code, TidingsError
+from core.ids import decode, encode
+from core.instants import MICROSECONDS, Instant, format_instant
+
+DAY_S = 86_400
+
+
+async def create(organization: str, name: str, scopes: list[str], expires_in_days: int) -> None:
+    """Make a key and print it, once."""
+    wanted = sorted({parse(scope) for scope in scopes} or ALL)
+    lifetime = expires_in_days * DAY_S * MICROSECONDS
+    expires_at = Instant(SystemClock().now() + lifetime) if expires_in_days else None
+    async with wiring.open_store(running_settings()) as store:
+        api_key_id, text = await store.create_key(await find(store, organization), name, wanted, expires_at)
+    screen = Screen()
+    screen.say(text)
+    screen.say(f"{encode('key', api_key_id)} may {', '.join(wanted)}. It is shown this once.")
+
+
+async def show(organization: str) -> None:
+    """Print the keys, newest first."""
+    async with wiring.open_store(running_settings()) as store:
+        keys = await store.keys((await find(store, organization)).organization_id)
+    table = Table("id", "key", "name", "scopes", "expires", "state")
+    for key in keys:
+        expires = "never" if key.expires_at is None else format_instant(key.expires_at)
+        state = "active" if key.revoked_at is None else "revoked"
+        scopes = "everything" if key.scopes >= ALL else ", ".join(sorted(key.scopes))
+        table.add_row(encode("key", key.api_key_id), key.shown, key.name, scopes, expires, state)
+    Screen().table(table)
+
+
+async def revoke(organization: str, key: str) -> None:
+    """End a key: within a minute on every process that has seen it, at once on others."""
+    async with wiring.open_store(running_settings()) as store:
+        owner = await find(store, organization)
+        if not await store.revoke_key(owner.organization_id, decode("key", key)):
+            raise TidingsError(Code.NOT_FOUND, "There is no such active key; `tidings keys list` shows all.")
+    Screen().say(f"{key} is revoked; a process that has just used it refuses it within 60 s.")

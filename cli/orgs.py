@@ -1,0 +1,75 @@
+"""`tidings orgs`: make, list and set up organizations."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.table import Table
+
+import wiring
+from adapters.postgres.auth import Options
+from cli.installation import running_settings
+from cli.organization import find
+from cli.screen import Screen
+from core.auth.scopes import ALL
+from core.ids import encode
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `orgs set` changes; None keeps."""
+
+    name: str | None
+    client_publish: bool | None
+    anonymous: bool | None
+    client_insecure: bool | None
+    unknown_namespaces: Literal["allow", "refuse"] | None
+    token_secret: str | None
+    default: bool
+
+
+async def create(name: str, environment: Literal["live", "test"]) -> None:
+    """Make an organization with a key for everything, and print both."""
+    async with wiring.open_store(running_settings()) as store:
+        organization = await store.create_organization(name, environment)
+        _, key = await store.create_key(organization, "made with the organization", sorted(ALL))
+    screen = Screen()
+    screen.say(f"Organization  {encode('org', organization.organization_id)}")
+    screen.say(f"API key       {key}")
+    screen.say(f"Token secret  {organization.token_secret.decode()}")
+
+
+async def show() -> None:
+    """Print all organizations and their options."""
+    async with wiring.open_store(running_settings()) as store:
+        organizations, default = await store.organizations(), await store.default_organization_id()
+    table = Table(
+        "id", "name", "environment", "client_publish", "anonymous", "client_insecure", "unknown_namespaces"
+    )
+    for one in organizations:
+        mark = " (default)" if one.organization_id == default else ""
+        flags = ("on" if flag else "off" for flag in (one.client_publish, one.anonymous, one.client_insecure))
+        public = encode("org", one.organization_id)
+        table.add_row(public + mark, one.name, one.environment, *flags, one.unknown_namespaces)
+    Screen().table(table)
+
+
+async def change(organization: str, changes: Changes) -> None:
+    """Change options; connections and requests see them within a second or two."""
+    secret = None if changes.token_secret is None else changes.token_secret.encode()
+    options = Options(
+        changes.client_publish,
+        changes.anonymous,
+        changes.client_insecure,
+        changes.unknown_namespaces,
+        changes.name,
+        secret,
+    )
+    async with wiring.open_store(running_settings()) as store:
+        found = await find(store, organization)
+        await store.set_options(found.organization_id, options)
+        if changes.default:
+            await store.set_default_organization(found.organization_id, replace=True)
+    screen = Screen()
+    screen.say(f"{encode('org', found.organization_id)} is changed.")
+    if changes.client_insecure:
+        screen.warn("client_insecure lets everybody in, without a credential: for development only.")
