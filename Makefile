@@ -40,7 +40,7 @@ e2e: setup
 
 # FAULTS=short is the rotating part that CI runs.
 faults: setup
-	timeout 3600 $(PYTEST) tests/faults
+	timeout 3600 env TIDINGS_FAULTS=$(or $(FAULTS),all) $(PYTEST) tests/faults
 
 bench: setup
 	timeout 3600 $(BIN)/python -m bench
