@@ -83,6 +83,10 @@ class _History(msgspec.Struct):
     reverse: bool = False
 
 
+class _Opaque(msgspec.Struct):
+    """An object whose members are nobody's business, since its method is not served."""
+
+
 class _Command(msgspec.Struct):
     id: int = 0
     publish: _Publish | None = None
@@ -93,10 +97,10 @@ class _Command(msgspec.Struct):
     refresh: _Connect | None = None
     presence: _Channel | None = None
     presence_stats: _Channel | None = None
-    rpc: msgspec.Raw | None = None
+    rpc: _Opaque | None = None
     sub_refresh: _Channel | None = None
-    send: msgspec.Raw | None = None
-    ping: msgspec.Raw | None = None
+    send: _Opaque | None = None
+    ping: _Opaque | None = None
 
 
 _DECODE: Final = msgspec.json.Decoder(_Command).decode
