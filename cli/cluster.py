@@ -66,6 +66,8 @@ def _init(settings: Settings, folder: DataFolder) -> None:
         return
     shutil.rmtree(folder.ray, ignore_errors=True)  # sessions of earlier starts; the folder's lock is ours
     folder.ray.mkdir(mode=0o700)
+    (folder.logs / "ray").unlink(missing_ok=True)
+    (folder.logs / "ray").symlink_to(folder.ray / "session_latest" / "logs")
     ray.init(
         address="local",
         namespace=NAMESPACE,
