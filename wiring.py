@@ -115,7 +115,7 @@ async def open_owner(settings: Settings, name: str, address: str = "") -> AsyncI
         yield StreamOwner(
             name,
             address,
-            RouteReader(database).partition_of,
+            RouteReader(database),
             lambda: CommitConnection.open(
                 settings.installation.database_url, deadline_s=settings.log.commit_deadline_s
             ),

@@ -8,7 +8,7 @@ believes.
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -29,13 +29,29 @@ HEAD_INTERVAL_S = 1.0
 TAKE_INTERVAL_S = 0.5
 
 
+class Routes(Protocol):
+    """What an owner asks about the partitions of the log."""
+
+    async def partition_of(self, organization_id: bytes) -> int:
+        """Return the partition of an organization; it never changes.
+
+        Raises:
+            TidingsError: `not_found`, there is no such organization.
+        """
+        ...
+
+    async def orphans(self) -> list[int]:
+        """Return the partitions whose owner has let its lease run out."""
+        ...
+
+
 class StreamOwner:
     """Holds partitions of the log and writes them.
 
     Args:
         name: unique among owners; a restart under it takes its partitions back at once.
         address: where its link listens; "" where gateway and owner share a process.
-        partition_of: tells which partition writes an organization.
+        routes: tells which partition writes an organization, and which ones nobody owns any more.
         connect: opens a commit connection.
         settings: limits and times.
         catalog: resource types.
@@ -46,7 +62,7 @@ class StreamOwner:
         self,
         name: str,
         address: str,
-        partition_of: Callable[[bytes], Awaitable[int]],
+        routes: Routes,
         connect: Callable[[], Awaitable[CommitConnection]],
         settings: Log,
         catalog: Catalog,
@@ -55,7 +71,7 @@ class StreamOwner:
         self.name = name
         self.address = address
         self.fenced = asyncio.Event()
-        self._partition_of = partition_of
+        self._places = routes
         self._routes: dict[bytes, int] = {}
         self._unrouted: dict[bytes, list[tuple[Command, object | None, asyncio.Future[Outcome]]]] = {}
         self._connect = connect
@@ -70,8 +86,7 @@ class StreamOwner:
         self._tasks = Tasks(name)
         self._log = structlog.get_logger().bind(owner=name)
 
-    # --- life -------------------------------------------------------------------------------------------
-    # ------------
+    # --- life
 
     async def open(self, wanted: set[int]) -> None:
         """Begin to own `wanted`; those that another owner holds are taken when their lease runs out."""
@@ -111,6 +126,21 @@ class StreamOwner:
         while True:
             await self._clock.sleep(TAKE_INTERVAL_S)
             await self._take_free()
+            await self._adopt_orphans()
+
+    async def _adopt_orphans(self) -> None:
+        """Take what a silent owner has left behind, whoever was meant to have it.
+
+        Placement spreads it later.
+        """
+        try:
+            orphans = await self._places.orphans()
+        except (TidingsError, *UNREACHABLE):
+            return  # without the database nothing can be taken either
+        async with self._taking:
+            for partition_id in set(orphans) - set(self._partitions):
+                self._log.warning("partition.adopted", partition=partition_id)
+                await self._take(partition_id)
 
     async def _take_free(self) -> None:
         async with self._taking:
@@ -153,7 +183,6 @@ class StreamOwner:
         await asyncio.wait({run})
 
     # --- the ports
-    # --------------------------------------------------------------------------------------------------
 
     def submit(self, command: Command, source: object | None = None) -> asyncio.Future[Outcome]:
         """Hand one write to its partition (`core.ports.StreamWriter`)."""
@@ -197,7 +226,7 @@ class StreamOwner:
     async def _route(self, organization_id: bytes) -> int:
         partition_id = self._routes.get(organization_id)
         if partition_id is None:
-            partition_id = self._routes[organization_id] = await self._partition_of(organization_id)
+            partition_id = self._routes[organization_id] = await self._places.partition_of(organization_id)
         return partition_id
 
     async def _owned(self, organization_id: bytes) -> StreamPartition:

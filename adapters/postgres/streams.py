@@ -116,6 +116,11 @@ class RouteReader:
         partition_id: int = (await _stream_head(self._database, organization_id))["partition_id"]
         return partition_id
 
+    async def orphans(self) -> list[int]:
+        """Return the partitions whose owner has let its lease run out, by the database's clock."""
+        rows = await self._database.fetch(self._sql["orphans"])
+        return [row["partition_id"] for row in rows]
+
     async def routes(self) -> list[Route]:
         """Return every partition's present owner."""
         rows = await self._database.fetch(self._sql["routes"])

@@ -68,7 +68,7 @@ async def node(
     owner = StreamOwner(
         name,
         "",
-        RouteReader(database).partition_of,
+        RouteReader(database),
         lambda: CommitConnection.open(commit_url or database_url, deadline_s=settings.commit_deadline_s),
         settings,
         load_catalog(SCHEMAS),

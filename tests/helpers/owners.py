@@ -33,7 +33,7 @@ async def owner_of(
     owner = StreamOwner(
         name,
         "",
-        RouteReader(database).partition_of,
+        RouteReader(database),
         lambda: CommitConnection.open(database_url, deadline_s=log.commit_deadline_s),
         log,
         load_catalog(schemas),

@@ -6,6 +6,10 @@ SELECT epoch, last_seq, partition_id FROM stream_heads WHERE organization_id = $
 -- Who owns each partition, and where its link listens.
 SELECT partition_id, owner, address, epoch FROM partitions ORDER BY partition_id
 
+-- orphans --
+-- Partitions that somebody owns on paper alone. Those that were released are for whom placement tells.
+SELECT partition_id FROM partitions WHERE owner IS NOT NULL AND lease_until < now()
+
 -- events_after --
 -- The log after $2 and up to the announced head $3, oldest first: at most $4 events and, but for the first, $5 bytes of them,
 -- none older than $6 days. Days that lie ahead hold nothing, and are left out like those that are past.

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 import orjson
 
 from core.streams.append import REFERRERS_MAX
@@ -9,9 +10,14 @@ from core.streams.command import Atomic, Condition, Create, Delete, Item, Patch,
 from core.streams.event import EphemeralPublication, Head, LiveBatch
 from core.streams.outcome import Committed, Outcome, Refused
 from settings import Log
+from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
 from tests.helpers.organizations import make_organization
 from tests.helpers.owners import ENTROPY, command, owner_of, publish
+
+SET_LEASE = """
+UPDATE partitions SET owner = 'another', lease_until = now() + $2::text::interval WHERE partition_id = $1
+"""
 
 
 class Ears:
@@ -129,6 +135,23 @@ def test_a_stale_owner_writes_nothing_and_says_that_it_is_fenced(database_url: s
                 assert refused(late).code == "partition_moving"
                 await asyncio.wait_for(old.fenced.wait(), 5)
                 assert committed(await new.submit(publish(org, "room:1"))).seq == 3
+
+    run(scenario())
+
+
+def test_what_a_silent_owner_left_is_adopted_by_whoever_lives(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url, partition_id=1)
+        connection = await asyncpg.connect(database_url)
+        try:
+            for partition_id, lease in ((0, "1 hour"), (1, "-1 second")):
+                await connection.execute(SET_LEASE, partition_id, lease)
+        finally:
+            await connection.close()
+        async with owner_of(database_url, name="new", partitions=frozenset()) as new:
+            assert await eventually(lambda: "1" in new.status()["partitions"], within_s=5)
+            assert "0" not in new.status()["partitions"]
+            assert committed(await new.submit(publish(org, "room:1"))).seq == 1
 
     run(scenario())
 
