@@ -46,6 +46,8 @@ class Kill:
 
     victims: Callable[[Target, Account], Awaitable[list[psutil.Process]]]
     bound_s: float
+    drags_along: tuple[Callable[[Target, Account], Awaitable[list[psutil.Process]]], ...] = ()
+    """Who ends a little later, because of it."""
 
 
 # The cache holds nothing that matters, so its loss may cost no more than a hiccup. A database has to replay.
@@ -56,7 +58,7 @@ KILLS = [
     Kill(edge, 15),
     Kill(valkey, 5),
     Kill(postgres, 30),
-    Kill(raylet, 60),
+    Kill(raylet, 60, (api_replica, realtime_replica, owner)),
 ]
 
 
@@ -64,8 +66,21 @@ KILLS = [
 def test_a_killed_process_costs_time_but_no_event(
     target: Target, accounts: list[Account], kill: Kill
 ) -> None:
+    dragged: list[psutil.Process] = []
+
     async def inject() -> int:
+        for who in kill.drags_along:
+            dragged.extend(await who(target, accounts[0]))
         return target.kill(await kill.victims(target, accounts[0]))
 
+    def gone() -> bool:
+        return not any(process.is_running() for process in dragged)
+
     name = f"kill -9 {kill.victims.__name__}"
-    judge(run(trial(target, accounts, name, inject, bound_s=kill.bound_s)))
+    judge(
+        run(
+            trial(
+                target, accounts, name, inject, bound_s=kill.bound_s, gone=gone if kill.drags_along else None
+            )
+        )
+    )

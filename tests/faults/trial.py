@@ -41,6 +41,7 @@ async def trial(
     *,
     bound_s: float,
     injections: int = 1,
+    gone: Callable[[], bool] | None = None,
 ) -> Trial:
     """Run the load through one fault and judge the whole history.
 
@@ -49,21 +50,25 @@ async def trial(
             recovery counts from, on the monotonic clock in ns.
         bound_s: within this time everybody must be back: each writer acknowledged, each subscriber served.
         injections: how often `inject` does it.
+        gone: the fault has taken effect; who is served before then is served by those about to end.
     """
     load = Load(target.system.port, accounts, f"{time.time_ns() // 1_000_000:x}{next(_numbers)}")
     await load.start()
     notes = load.notes
     assert await eventually(lambda: notes.acknowledged() >= ACKNOWLEDGED_BEFORE, within_s=60), "no load"
     fault_ns = await inject()
+    effect_ns = fault_ns
+    if gone is not None:
+        assert await eventually(gone, within_s=bound_s), "the fault has no effect"
+        effect_ns = time.monotonic_ns()
     clients = load.clients()
-    await eventually(lambda: back_s(notes.records, fault_ns, clients) < float("inf"), within_s=2 * bound_s)
+    await eventually(lambda: back_s(notes.records, effect_ns, clients) < float("inf"), within_s=2 * bound_s)
     enough = max(ACKNOWLEDGED_MIN, notes.acknowledged() + ACKNOWLEDGED_AFTER)
     await eventually(lambda: notes.acknowledged() >= enough, within_s=120)
     await load.stop()
     report = check([*notes.records, *await target.log(load.channels())])
-    found = _trial(
-        fault, bound_s, injections, back_s(notes.records, fault_ns, clients), report, notes.acknowledged()
-    )
+    back = (effect_ns - fault_ns) / 1e9 + back_s(notes.records, effect_ns, clients)
+    found = _trial(fault, bound_s, injections, back, report, notes.acknowledged())
     _publish(found)
     return found
 
