@@ -1,5 +1,6 @@
 """A REST replica over a real owner and a real database in this process, and a client of it."""
 
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Rest:
             sent.setdefault("authorization", f"Bearer {key or self.key}")
         data = None
         if body is not None:
-            data = body if isinstance(body, bytes) else orjson.dumps(body)
+            data = io.BytesIO(body if isinstance(body, bytes) else orjson.dumps(body))
             sent.setdefault("content-type", "application/json")
         url = URL(self.url + path, encoded=True)
         skip = ("content-type", "accept", "accept-encoding")
