@@ -1,6 +1,6 @@
 """Who asks: an organization's options, and the caller acting in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from core.auth.scopes import allows
@@ -24,7 +24,7 @@ class Organization:
     anonymous: bool
     client_insecure: bool
     unknown_namespaces: Literal["allow", "refuse"]
-    token_secret: bytes
+    token_secret: bytes = field(repr=False)
     """Signs connection tokens; opened, so never to be logged or answered."""
 
 

@@ -7,6 +7,17 @@ import pytest
 from core.auth.principal import Organization, Principal
 
 ORGANIZATION_ID = bytes(16)
+ORGANIZATION = Organization(
+    organization_id=ORGANIZATION_ID,
+    name="Acme",
+    environment="test",
+    status="active",
+    client_publish=False,
+    anonymous=False,
+    client_insecure=False,
+    unknown_namespaces="allow",
+    token_secret=b"hush-hush",
+)
 
 
 @pytest.mark.parametrize(
@@ -37,16 +48,10 @@ def test_a_verified_caller_cannot_be_changed_afterwards() -> None:
 
 
 def test_an_organization_cannot_be_changed_by_who_was_handed_it() -> None:
-    organization = Organization(
-        organization_id=ORGANIZATION_ID,
-        name="Acme",
-        environment="test",
-        status="active",
-        client_publish=False,
-        anonymous=False,
-        client_insecure=False,
-        unknown_namespaces="allow",
-        token_secret=b"secret",
-    )
     with pytest.raises(FrozenInstanceError):
-        organization.client_publish = True  # type: ignore[misc]  # the point of the test
+        ORGANIZATION.client_publish = True  # type: ignore[misc]  # the point of the test
+
+
+def test_an_organization_in_a_log_line_does_not_show_its_secret() -> None:
+    assert "Acme" in repr(ORGANIZATION)
+    assert "hush" not in repr(ORGANIZATION)
