@@ -11,7 +11,7 @@ from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import orjson
@@ -21,7 +21,11 @@ from core.ids import decode
 from core.instants import MICROSECONDS, Instant
 
 TOKEN_BYTES_MAX: Final = 8_192
+SECONDS_MAX: Final = 2**53 - 1
+"""The last second that JSON can count to; a time after it is a fault of the token."""
 _PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
+
+_Seconds = Annotated[int, msgspec.Meta(le=SECONDS_MAX)]
 
 
 class _Header(msgspec.Struct):
@@ -32,9 +36,9 @@ class _Header(msgspec.Struct):
 
 class _Claims(msgspec.Struct):
     sub: str = ""
-    exp: int | float | None = None
+    exp: _Seconds | Annotated[float, msgspec.Meta(le=SECONDS_MAX)] | None = None
     nbf: int | float | None = None
-    expire_at: int | None = None
+    expire_at: _Seconds | None = None
     info: msgspec.Raw = msgspec.Raw(b"")
     b64info: str = ""
     channels: list[str] = []
@@ -82,9 +86,10 @@ def _decoded(text: str) -> tuple[_Header, _Claims, bytes, bytes]:
     if match is None:
         raise TidingsError(Code.CREDENTIAL_INVALID)
     try:
-        header, claims = _HEADER.decode(_part(match[1])), _CLAIMS.decode(_part(match[2]))
+        # As text, since the parser copies raw members without a look at their UTF-8.
+        header, claims = _HEADER.decode(_part(match[1]).decode()), _CLAIMS.decode(_part(match[2]).decode())
         signature = _part(match[3])
-    except (msgspec.DecodeError, ValueError):  # Base64Error is a ValueError
+    except (msgspec.DecodeError, ValueError, RecursionError):  # Base64Error is a ValueError
         raise TidingsError(Code.CREDENTIAL_INVALID) from None
     return header, claims, f"{match[1]}.{match[2]}".encode(), signature
 
@@ -110,17 +115,21 @@ def verify_connection_token(text: str, secret: bytes, now: Instant) -> Connectio
 
 
 def _expiry(claims: _Claims, now: Instant) -> Instant | None:
+    if claims.expire_at == 0:
+        return None
     if claims.expire_at is not None:
-        if 0 < claims.expire_at * MICROSECONDS <= now:
+        if claims.expire_at * MICROSECONDS <= now:
             raise TidingsError(Code.CREDENTIAL_EXPIRED, "expire_at is in the past.")
-        return Instant(claims.expire_at * MICROSECONDS) if claims.expire_at else None
+        return Instant(claims.expire_at * MICROSECONDS)
     return None if claims.exp is None else Instant(round(claims.exp * MICROSECONDS))
 
 
 def _info(claims: _Claims) -> bytes:
     if claims.b64info:
         try:
-            return orjson.dumps(orjson.loads(b64decode(claims.b64info, validate=True)))
+            info = b64decode(claims.b64info, validate=True)
+            orjson.loads(info)  # must be JSON, and stays the bytes it is
         except ValueError:
             raise TidingsError(Code.CREDENTIAL_INVALID) from None
+        return info
     return bytes(claims.info)
