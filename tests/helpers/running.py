@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 # PostgreSQL's data is made and Ray is imported for the first time: far beyond the 45 s of later starts.
 READY_S = 180.0
 STOP_S = 20.0
+LAST_LINE = "Ctrl-C stops all of it."
 PORTS = range(13)
 """The edge's own, and those at fixed distances above it."""
 FIRST_PORT, LAST_PORT = 10_000, 30_000
@@ -82,7 +83,10 @@ class Running:
 
     def members(self) -> list[psutil.Process]:
         """Return every process of the system, `tidings up` first."""
-        return [self.process, *self.process.children(recursive=True)]
+        try:
+            return [self.process, *self.process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
 
     def named(self, part: str) -> list[psutil.Process]:
         """Return the processes of the system whose name or program contains `part`."""
@@ -146,6 +150,7 @@ def up(folder: Path, *arguments: str, environment: dict[str, str] | None = None)
     """Do the same in a folder of the caller's, which stays: a second `up` finds the first one's data."""
     port = free_ports()
     output = folder / "up.log"
+    began = output.stat().st_size if output.exists() else 0
     with output.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 (our own command)
             [sys.executable, "-m", "cli.main", "up", *arguments],
@@ -163,7 +168,7 @@ def up(folder: Path, *arguments: str, environment: dict[str, str] | None = None)
         )
     members: list[psutil.Process] = []
     try:
-        _wait_until_ready(process, folder / "data", port, output)
+        _wait_until_ready(process, output, began)
         system = attach(folder / "data", process.pid)
         yield system
         members = system.members()
@@ -195,24 +200,15 @@ def _up_process(data_dir: Path) -> psutil.Process:
     return first
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], data_dir: Path, port: int, output: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], output: Path, began: int) -> None:
     deadline = time.monotonic() + READY_S
-    while not ((data_dir / "cli.json").exists() and _answers(port)):
-        said = output.read_text(errors="replace")[-2_000:]
+    while True:
+        said = output.read_bytes()[began:].decode(errors="replace")
+        if LAST_LINE in said:
+            return
         assert process.poll() is None, f"`tidings up` ended:\n{said}"
         assert time.monotonic() < deadline, f"not ready after {READY_S:.0f} s:\n{said}"
         time.sleep(0.1)
-
-
-def _answers(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _stop(process: subprocess.Popen[bytes], members: list[psutil.Process], output: Path) -> None:
