@@ -59,5 +59,6 @@ $(READY): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidings needs Python 3.11 or newer; set PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || (echo "No venv module: install it (Debian: apt install python3-venv)." && false)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv sync --frozen --quiet --inexact --python $(BIN)/python
+	@echo "Installing what uv.lock names into $(VENV) …"
+	@$(BIN)/uv sync --frozen --quiet --inexact --python $(BIN)/python
 	@touch $@

@@ -1,13 +1,16 @@
-"""Does a publication cost more because there are more subscribers, or other channels?"""
+"""Does a publication cost more because there are more subscribers, other channels, or other organizations?"""
 
 import json
 from collections.abc import Sequence
+from socket import socket
 
 from bench.exchange import Requests, call
 from bench.figure import Figure
 from bench.load import Load, counting, judged, run
+from bench.organizations import keys_of_others
 from bench.place import Place
 from bench.slots import Slots
+from bench.wire import Door, open_sockets
 
 CHANNELS_PER_SOCKET = 100
 CHANNELS_PER_EVENT = 1_000
@@ -16,10 +19,11 @@ NOISE = 1.25
 
 
 def figures(place: Place, seconds: float) -> Sequence[Figure]:
-    """Publish beside 1, 100 and 10,000 other channels, then to 10, 100 and 1,000 subscribers."""
+    """Publish beside other channels, beside other organizations, and to more and more subscribers."""
     if place.is_edge:  # the question is about what lies behind it
         return []
-    return [*_beside_channels(place, seconds), *_to_subscribers(place, seconds)]
+    beside = [*_beside_channels(place, seconds), *_beside_organizations(place, seconds)]
+    return [*beside, *_to_subscribers(place, seconds)]
 
 
 def _beside_channels(place: Place, seconds: float) -> Sequence[Figure]:
@@ -34,6 +38,29 @@ def _beside_channels(place: Place, seconds: float) -> Sequence[Figure]:
             seen = run(place.door, Load(1, 64), seconds)
         floor = found[0].value / NOISE if found else 0.0
         name = f"64 publishers beside {others:,} other channels"
+        found.append(Figure(name, seen.publishes_hz, "publishes/s", floor, **judged(seen)))
+    return found
+
+
+def _beside_organizations(place: Place, seconds: float) -> Sequence[Figure]:
+    if not place.origin:  # another server, without organizations
+        return []
+    found: list[Figure] = []
+    for others in (1, 1_000):
+        # One listener and one publication each, so that replica and owner hold something of all of them.
+        doors = [Door(place.door.url, key) for key in keys_of_others(place.data_dir, others)]
+        listening: list[socket] = []
+        try:
+            for door in doors:
+                listening += open_sockets(door, [("other",)])
+                body = json.dumps({"data": 1}).encode()
+                call(Requests(place.origin, door.token, "POST", "/v1/channels/other/publications", body))
+            seen = run(place.door, Load(1, 64), seconds)
+        finally:
+            for one in listening:
+                one.close()
+        floor = found[0].value / NOISE if found else 0.0
+        name = f"64 publishers beside {others:,} other organizations"
         found.append(Figure(name, seen.publishes_hz, "publishes/s", floor, **judged(seen)))
     return found
 
