@@ -16,7 +16,7 @@ from core.errors import Code, TidingsError
 from core.ids import encode
 from core.instants import Instant
 from core.resources.document import DOCUMENT_BYTES_MAX, invalid, validate, without_nulls
-from core.resources.patch import merge, previous_attributes
+from core.resources.patch import is_same, merge, previous_attributes
 from core.resources.resource import Change, event_data, event_type, render_document
 from core.resources.schema import Catalog, ResourceType
 from core.streams.append import REFERRERS_MAX, ExternalKey, Found, ResourceKey, ResourceRow
@@ -191,7 +191,7 @@ class Changes:
             document = linked
             validate(type_, document)
         old = None if before is None else orjson.loads(before.data)
-        if before is not None and old == document:
+        if before is not None and old is not None and is_same(old, document):
             rendered = self._render(type_, before, old)
             return Result("unchanged", id_, rendered, before.version)
         if old is not None:
@@ -301,7 +301,8 @@ def _check_condition(type_: ResourceType, row: ResourceRow, condition: Condition
 
 
 def _check_immutable(type_: ResourceType, before: dict[str, Any], after: dict[str, Any]) -> None:
-    names = (n for n in type_.fields if n in type_.immutable and before.get(n) != after.get(n))
+    own = (name for name in type_.fields if name in type_.immutable)
+    names = (name for name in own if not is_same(before.get(name), after.get(name)))
     faults = [(f"#/{name}", "not_allowed", "Can't be changed once set.") for name in names]
     if faults:
         raise invalid("An immutable field was changed.", faults)
