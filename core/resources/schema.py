@@ -13,7 +13,7 @@ import jsonschema_rs
 import msgspec
 import orjson
 
-from core.channels.name import NAME_CHARACTERS_MAX
+from core.channels.name import is_valid
 
 SCHEMA_BYTES_MAX: Final = 65_536
 SCHEMA_DEPTH_MAX: Final = 16
@@ -21,6 +21,8 @@ SCHEMA_REFS_MAX: Final = 100
 SYSTEM_FIELDS: Final = frozenset(
     {"id", "object", "version", "created_at", "updated_at", "metadata", "external_id", "deleted"}
 )
+RESERVED_TITLES: Final = frozenset({"publication"})
+"""Its events would be `publication.created`, which is how the log names what was published."""
 RESERVED_PREFIXES: Final = frozenset(
     {"org", "usr", "key", "cli", "ses", "evt", "req", "job", "whe", "whd", "whb", "att", "aud"}
 )
@@ -93,9 +95,7 @@ class ResourceType:
             # A template whose field is empty names no channel.
             if all(isinstance(value, str | int) for value in values.values()):
                 names.append(_PLACEHOLDER.sub(lambda match, values=values: str(values[match[1]]), template))  # type: ignore[misc]  # bound at once
-        return tuple(
-            dict.fromkeys(name for name in names if len(name) <= NAME_CHARACTERS_MAX and name.isascii())
-        )
+        return tuple(dict.fromkeys(name for name in names if is_valid(name)))
 
 
 class Catalog:
@@ -130,11 +130,11 @@ def parse_type(file: str, text: bytes) -> ResourceType:
     _check_shape(file, schema)
     options = _options(file, schema)
     properties = schema["properties"]
-    _check_names(file, schema, options, properties)
     try:
         validator = jsonschema_rs.Draft202012Validator(_closed(schema), validate_formats=True, offline=True)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise SchemaError(file, "#", f"is no valid JSON Schema: {str(error).splitlines()[0]}.") from None
+    _check_names(file, schema, options, properties)
     return ResourceType(
         name=schema["title"],
         collection=options.collection,
@@ -213,6 +213,8 @@ def _check_top(file: str, schema: dict[str, Any]) -> None:
         raise SchemaError(
             file, "#/title", "must name the type: a lower-case word, with digits and underscores."
         )
+    if schema["title"] in RESERVED_TITLES:
+        raise SchemaError(file, "#/title", "is what the system calls something of its own.")
     if schema.get("type") != "object":
         raise SchemaError(file, "#/type", 'must be "object".')
     if not isinstance(schema.get("properties"), dict) or not schema["properties"]:
