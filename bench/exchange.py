@@ -2,7 +2,6 @@
 
 import multiprocessing
 import re
-import select
 import socket
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 from bench.machine import NO_CPU, Cpu, CpuMeter
 from bench.quantiles import Quantiles, quantiles
-from bench.wire import LoadError
+from bench.wire import LoadError, Readable
 
 WARM_S = 1.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -136,10 +135,11 @@ def _exchange(requests: Requests, seconds: float) -> Exchanged:
         client.send(requests.bytes_of(number))
         number += 1
     latencies, errors, first_error = [], 0, ""
+    readable = Readable(list(clients))
     began = time.monotonic() + WARM_S
     ends = began + seconds
     while (moment := time.monotonic()) < ends:
-        for one in select.select(list(clients), (), (), 0.2)[0]:
+        for one in readable.wait(0.2):
             client = clients[one]
             whole = client.answer()
             if whole is None:

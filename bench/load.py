@@ -76,6 +76,7 @@ def run(door: Door, load: Load, seconds: float) -> Measured:
         here, there = _FORK.Pipe()
         driver = _FORK.Process(target=publish, args=(door, work, slots, len(parts), there))
         driver.start()
+        there.close()  # so that the end of the process is heard
         try:
             _opened(here)
             return _measure(load, slots, [*counters, driver], here, seconds)
@@ -95,6 +96,7 @@ def counting(
             here, there = _FORK.Pipe()
             processes.append(_FORK.Process(target=count, args=(door, part, slots, number, there)))
             processes[-1].start()
+            there.close()
             _opened(here)
         yield processes
     finally:
@@ -104,10 +106,18 @@ def counting(
 
 
 def _opened(pipe: Connection) -> float:
-    answer = pipe.recv()
+    answer = _received(pipe)
+    assert isinstance(answer, float)
+    return answer
+
+
+def _received(pipe: Connection) -> object:
+    try:
+        answer = pipe.recv()
+    except EOFError:
+        raise LoadError("a process of the load ended") from None
     if isinstance(answer, str):
         raise LoadError(answer)
-    assert isinstance(answer, float)
     return answer
 
 
@@ -126,9 +136,7 @@ def _measure(
     cpu = meter.read()
     missing = _drain(load, slots)
     slots.stage = Stage.END
-    driven = pipe.recv()
-    if isinstance(driven, str):
-        raise LoadError(driven)
+    driven = _received(pipe)
     assert isinstance(driven, Driven)
     return Measured(
         acknowledged / elapsed, delivered / elapsed, driven, cpu, elapsed, slots.closed(), missing

@@ -6,7 +6,6 @@ that clock.
 """
 
 import re
-import select
 import socket
 import time
 from collections import deque
@@ -17,7 +16,7 @@ from multiprocessing.connection import Connection
 from bench.counter import Tally, raise_descriptor_limit
 from bench.quantiles import Quantiles, quantiles
 from bench.slots import Slots, Stage
-from bench.wire import MARK, PING_FRAME, PONG_FRAME, Door, LoadError, frame, open_sockets
+from bench.wire import MARK, PING_FRAME, PONG_FRAME, Door, LoadError, Readable, frame, open_sockets
 
 REPLY = b'"publish":'
 REFUSAL = b'"error":'
@@ -84,7 +83,7 @@ class _Driver:
         if not work.rate_hz:
             for publisher in self._publishers:
                 self._send(publisher, work.depth, time.monotonic_ns())
-        sockets = [*self._probes, *self._by_socket]
+        readable = Readable([*self._probes, *self._by_socket])
         drained_by = float("inf")
         while slots.stage != Stage.END and time.monotonic() < drained_by:
             sending = slots.stage < Stage.DRAIN
@@ -99,7 +98,7 @@ class _Driver:
                     scheduled += 1
                     next_ns += round(1e9 / work.rate_hz)
                 wait_s = max(0.0, (next_ns - time.monotonic_ns()) / 1e9)
-            self._receive(select.select(sockets, (), (), wait_s)[0], sending=sending and not work.rate_hz)
+            self._receive(readable.wait(wait_s), sending=sending and not work.rate_hz)
         return Driven(
             quantiles(self._acknowledged_ns),
             quantiles(self._delivered_ns),

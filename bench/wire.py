@@ -42,6 +42,20 @@ class Door:
         return parts.hostname or "127.0.0.1", parts.port or 80
 
 
+class Readable:
+    """Waits for sockets; as many as there are descriptors, unlike `select`."""
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = {one.fileno(): one for one in sockets}
+        self._poller = select.epoll()
+        for descriptor in self._sockets:
+            self._poller.register(descriptor, select.EPOLLIN)
+
+    def wait(self, seconds: float) -> list[socket.socket]:
+        """Return those that can be read, or none when the time is up."""
+        return [self._sockets[descriptor] for descriptor, _ in self._poller.poll(seconds)]
+
+
 def frame(payload: bytes) -> bytes:
     """Return one text frame as a client sends it; masked with zeros, so the payload stays readable."""
     size = len(payload)
