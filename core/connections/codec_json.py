@@ -6,7 +6,7 @@ changed.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import orjson
@@ -38,11 +38,17 @@ from core.streams.position import Position
 PING: Final = b"{}"
 SERVER: Final = "tidings"
 REJECT_UNRECOVERABLE: Final = 2
+ID_MAX: Final = 2**32 - 1
+OFFSET_MAX: Final = 2**63 - 1
 UNSERVED: Final = ("presence", "presence_stats", "rpc", "sub_refresh", "send", "ping")
 
 
 class ProtocolError(Exception):
     """The frame is no sequence of commands: the connection ends with 3501."""
+
+
+_Id = Annotated[int, msgspec.Meta(ge=0, le=ID_MAX)]
+_Offset = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
 
 
 class _Connect(msgspec.Struct, omit_defaults=True):
@@ -52,7 +58,7 @@ class _Connect(msgspec.Struct, omit_defaults=True):
 class _Subscribe(msgspec.Struct):
     channel: str = ""
     recover: bool = False
-    offset: int = 0
+    offset: _Offset = 0
     epoch: str = ""
     flag: int = 0
     delta: str = ""
@@ -72,7 +78,7 @@ class _Publish(msgspec.Struct):
 
 
 class _Since(msgspec.Struct):
-    offset: int = 0
+    offset: _Offset = 0
     epoch: str = ""
 
 
@@ -88,7 +94,7 @@ class _Opaque(msgspec.Struct):
 
 
 class _Command(msgspec.Struct):
-    id: int = 0
+    id: _Id = 0
     publish: _Publish | None = None
     connect: _Connect | None = None
     subscribe: _Subscribe | None = None
@@ -110,20 +116,21 @@ def decode(message: bytes, commands_max: int) -> list[Command]:
     """Return the commands of one message, in order.
 
     Raises:
-        ProtocolError: no JSON, no known method, an unknown delta, or too many at once.
+        ProtocolError: no JSON in UTF-8, no known method, an unknown delta, or too many at once.
     """
     lines = message.removesuffix(b"\n").split(b"\n")
     if len(lines) > commands_max:
         raise ProtocolError
     try:
+        message.decode()  # as a whole, since the parser copies payloads without a look at their UTF-8
         return [_command_of(_DECODE(line)) for line in lines]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProtocolError from None
 
 
 def _command_of(frame: _Command) -> Command:
     id_ = frame.id
-    if id_ <= 0:
+    if not id_:
         return Unserved(0, "send") if frame.send is not None else Pong()
     if (publish := frame.publish) is not None:
         if publish.type:
@@ -203,7 +210,7 @@ def encode_push(prefix: bytes, offset: int, event: Event) -> bytes:
 
 def encode_ephemeral(prefix: bytes, event: Event) -> bytes:
     """Return a publication without offset as a push."""
-    return encode_push(prefix, 0, event).replace(b',"offset":0}', b"}")
+    return b"%b%b}}}" % (prefix, encode_publication(0, event).removesuffix(b',"offset":0}'))
 
 
 def encode_unsubscribe(channel: str, code: int) -> bytes:
