@@ -1,0 +1,514 @@
+"""One client from its first byte to its last, told as conversations."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.auth.principal import Organization, Principal
+from core.auth.scopes import ALL
+from core.connections.connection import (
+    Authenticate,
+    Close,
+    Connection,
+    Effect,
+    Join,
+    Leave,
+    Limits,
+    Ping,
+    Read,
+    Reauthenticate,
+    Send,
+    Write,
+)
+from core.connections.frames import (
+    Command,
+    Connect,
+    Connected,
+    ErrorReply,
+    History,
+    Pong,
+    Publish,
+    Refresh,
+    Refreshed,
+    Subscribe,
+    Unserved,
+    Unsubscribe,
+    Unsubscribed,
+)
+from core.errors import Code, TidingsError
+from core.instants import MICROSECONDS, Instant
+from core.streams.position import Position
+
+LIMITS = Limits(ping_s=20, pong_s=8, connect_s=15, expiry_grace_s=25, channels_max=3, pending_commands_max=4)
+ORGANIZATION = Organization(
+    organization_id=b"o" * 16,
+    name="Acme",
+    environment="test",
+    status="active",
+    client_publish=True,
+    anonymous=True,
+    client_insecure=False,
+    unknown_namespaces="refuse",
+    token_secret=b"secret",
+)
+ANN = Principal(ORGANIZATION.organization_id, "user", "ann")
+KEY = Principal(ORGANIZATION.organization_id, "key", "key_1", ALL)
+NOW_S = 1_800_000_000
+NOW = Instant(NOW_S * MICROSECONDS)
+
+A, B = "room:a", "room:b"
+SUBSCRIBE, UNSUBSCRIBE = Subscribe(2, A), Unsubscribe(3, A)
+PUBLISH, HISTORY = Publish(4, A, b"1"), History(5, A, 10)
+
+Said = Command | Callable[[Connection], list[Effect]]
+"""What happens to a connection: a command of its client, or a report of what became of an effect."""
+
+
+def talk(connection: Connection, *turns: tuple[Said, Sequence[Effect]]) -> None:
+    """Hold a conversation: to each thing said, exactly these effects answer."""
+    for said, expected in turns:
+        heard = said(connection) if callable(said) else connection.receive([said])
+        assert heard == list(expected), f"to {said}"
+
+
+def until(expires_s: float, principal: Principal = ANN, *, refreshable: bool = True) -> Principal:
+    return replace(principal, expires_at=Instant(round(expires_s * MICROSECONDS)), refreshable=refreshable)
+
+
+def fresh() -> Connection:
+    return Connection("c-1", LIMITS, frozenset({"room"}), now_s=0.0)
+
+
+def welcome(
+    principal: Principal = ANN, organization: Organization = ORGANIZATION, id_: int = 1, jitter: float = 1.0
+) -> Said:
+    return lambda connection: connection.connected(id_, principal, organization, 0.0, NOW, jitter)
+
+
+def unwelcome(code: Code) -> Said:
+    return lambda connection: connection.refused(1, TidingsError(code))
+
+
+def renewed(principal: Principal, at: float = 0.0) -> Said:
+    now = Instant(round((NOW_S + at) * MICROSECONDS))
+    return lambda connection: connection.refreshed(9, principal, at, now)
+
+
+def not_renewed(code: Code) -> Said:
+    return lambda connection: connection.refresh_refused(9, TidingsError(code))
+
+
+def joined(channel: str = A) -> Said:
+    return lambda connection: connection.finished(channel)
+
+
+def not_joined(id_: int, code: Code, channel: str = A) -> Said:
+    return lambda connection: connection.join_failed(id_, channel, code)
+
+
+def at(now_s: float) -> Said:
+    return lambda connection: connection.tick(now_s)
+
+
+def frame(*commands: Command) -> Said:
+    return lambda connection: connection.receive(commands)
+
+
+def error(id_: int, code: int) -> Send:
+    return Send(id_, ErrorReply(code))
+
+
+def connected(principal: Principal = ANN, organization: Organization = ORGANIZATION) -> Connection:
+    connection = fresh()
+    talk(connection, (Connect(1), [Authenticate(1, "")]))
+    assert len(welcome(principal, organization)(connection)) == 1  # type: ignore[operator]  # a report
+    return connection
+
+
+def subscribed(*channels: str) -> Connection:
+    connection = connected()
+    for channel in channels:
+        talk(connection, (Subscribe(2, channel), [Join(Subscribe(2, channel))]), (joined(channel), []))
+    return connection
+
+
+# --- connect
+
+
+def test_a_client_connects_once_its_credential_is_known_to_be_good() -> None:
+    connection = fresh()
+    talk(
+        connection,
+        (Connect(1, "token"), [Authenticate(1, "token")]),
+        (welcome(), [Send(1, Connected("c-1", 20))]),
+    )
+    assert (connection.client, connection.principal, connection.organization) == ("c-1", ANN, ORGANIZATION)
+    assert not connection.is_closed
+
+
+@pytest.mark.parametrize(
+    ("principal", "ttl_s"),
+    [
+        (until(NOW_S + 60), 60),
+        (until(NOW_S + 59.9), 59),
+        (until(NOW_S + 0.1), 1),
+        (until(NOW_S - 5), 1),
+        (until(NOW_S + 60, KEY, refreshable=False), None),
+        (ANN, None),
+    ],
+)
+def test_who_must_renew_a_token_is_told_in_how_many_seconds(principal: Principal, ttl_s: int | None) -> None:
+    talk(
+        fresh(),
+        (Connect(1), [Authenticate(1, "")]),
+        (welcome(principal), [Send(1, Connected("c-1", 20, ttl_s))]),
+    )
+
+
+def test_what_came_with_the_connect_waits_for_it_and_is_served_in_order() -> None:
+    connection = fresh()
+    talk(
+        connection,
+        (frame(Connect(1), SUBSCRIBE, UNSUBSCRIBE), [Authenticate(1, "")]),
+        (Publish(6, B, b"2"), []),
+        (welcome(), [Send(1, Connected("c-1", 20)), Join(SUBSCRIBE), Write(Publish(6, B, b"2"))]),
+        (joined(), [Leave(A), Send(3, Unsubscribed())]),
+    )
+    assert connection.subscriptions == set()
+
+
+def test_only_so_many_commands_wait_for_a_connect() -> None:
+    waiting = [Publish(number, A, b"1") for number in range(2, 2 + LIMITS.pending_commands_max)]
+    talk(fresh(), (frame(Connect(1), *waiting), [Authenticate(1, "")]), (PUBLISH, [Close(3501)]))
+
+
+@pytest.mark.parametrize(
+    "command", [SUBSCRIBE, UNSUBSCRIBE, PUBLISH, HISTORY, Refresh(1, "t"), Pong(), Unserved(1, "rpc")]
+)
+def test_the_first_command_must_be_a_connect(command: Command) -> None:
+    connection = fresh()
+    talk(connection, (frame(command, Connect(1)), [Close(3501)]), (Connect(1), []))
+    assert connection.is_closed
+
+
+def test_a_second_connect_ends_the_connection() -> None:
+    talk(fresh(), (Connect(1), [Authenticate(1, "")]), (Connect(2), [Close(3501)]), (welcome(), []))
+    talk(connected(), (Connect(2), [Close(3501)]))
+
+
+@pytest.mark.parametrize(
+    ("code", "close"),
+    [
+        (Code.CREDENTIAL_INVALID, 3500),
+        (Code.UNAUTHENTICATED, 3501),
+        (Code.ORGANIZATION_SUSPENDED, 3507),
+    ],
+)
+def test_a_bad_credential_ends_the_connection(code: Code, close: int) -> None:
+    talk(fresh(), (Connect(1), [Authenticate(1, "")]), (unwelcome(code), [Close(close)]), (SUBSCRIBE, []))
+
+
+@pytest.mark.parametrize(("code", "reply"), [(Code.CREDENTIAL_EXPIRED, 109), (Code.UNAVAILABLE, 100)])
+def test_after_an_error_that_may_pass_the_client_must_come_anew(code: Code, reply: int) -> None:
+    for after, end in ((Connect(2), 3501), (SUBSCRIBE, 3501), (at(15.0), 3502)):
+        talk(
+            fresh(),
+            (frame(Connect(1), SUBSCRIBE), [Authenticate(1, "")]),
+            (unwelcome(code), [error(1, reply)]),
+            (at(14.9), []),
+            (after, [Close(end)]),
+        )
+
+
+def test_whoever_does_not_connect_in_time_is_stale() -> None:
+    silent, slow = fresh(), fresh()
+    assert silent.due_s == LIMITS.connect_s
+    talk(silent, (at(14.9), []), (at(15.0), [Close(3502)]), (at(16.0), []))
+    talk(slow, (Connect(1), [Authenticate(1, "")]), (at(15.0), [Close(3502)]), (welcome(), []))
+
+
+# --- subscribe, and what waits for it
+
+
+def test_a_client_subscribes_from_where_it_was_and_leaves() -> None:
+    connection = connected()
+    recovering = Subscribe(2, A, Position("e", 7), reject_unrecoverable=True)
+    talk(
+        connection,
+        (recovering, [Join(recovering)]),
+        (joined(), []),
+        (Subscribe(6, A), [error(6, 105)]),
+        (UNSUBSCRIBE, [Leave(A), Send(3, Unsubscribed())]),
+        (UNSUBSCRIBE, [Send(3, Unsubscribed())]),
+        (SUBSCRIBE, [Join(SUBSCRIBE)]),
+    )
+    assert connection.subscriptions == {A}
+
+
+def test_what_names_a_channel_waits_for_its_subscribe_and_nothing_else_does() -> None:
+    talk(
+        connected(),
+        (frame(SUBSCRIBE, PUBLISH, HISTORY), [Join(SUBSCRIBE)]),
+        (Publish(6, B, b"2"), [Write(Publish(6, B, b"2"))]),
+        (Unserved(7, "presence", A), [error(7, 108)]),
+        (joined(), [Write(PUBLISH), Read(HISTORY)]),
+        (joined(), []),
+        (PUBLISH, [Write(PUBLISH)]),
+    )
+
+
+def test_a_subscribe_that_waited_makes_the_rest_wait_anew() -> None:
+    again, last = Subscribe(6, A), Unsubscribe(7, A)
+    connection = connected()
+    talk(
+        connection,
+        (frame(SUBSCRIBE, UNSUBSCRIBE, again, PUBLISH, last), [Join(SUBSCRIBE)]),
+        (joined(), [Leave(A), Send(3, Unsubscribed()), Join(again)]),
+        (joined(), [Write(PUBLISH), Leave(A), Send(7, Unsubscribed())]),
+    )
+    assert connection.subscriptions == set()
+
+
+def test_a_subscribe_that_failed_lets_the_next_try() -> None:
+    again = Subscribe(6, A)
+    connection = connected()
+    talk(
+        connection,
+        (frame(SUBSCRIBE, again), [Join(SUBSCRIBE)]),
+        (not_joined(2, Code.UNRECOVERABLE_POSITION), [error(2, 112), Join(again)]),
+        (not_joined(6, Code.UNAVAILABLE), [error(6, 100)]),
+    )
+    assert connection.subscriptions == set()
+
+
+def test_a_repeat_that_waited_is_told_that_it_is_subscribed_already() -> None:
+    talk(connected(), (frame(SUBSCRIBE, Subscribe(6, A)), [Join(SUBSCRIBE)]), (joined(), [error(6, 105)]))
+
+
+def test_only_so_many_commands_wait_for_a_subscribe() -> None:
+    waiting = [Publish(number, A, b"1") for number in range(3, 3 + LIMITS.pending_commands_max)]
+    talk(
+        connected(), (frame(SUBSCRIBE, *waiting), [Join(SUBSCRIBE)]), (PUBLISH, [Close(3501)]), (joined(), [])
+    )
+
+
+def test_a_client_has_so_many_channels_and_no_more() -> None:
+    connection = subscribed(A, B, "room:c")
+    talk(connection, (Subscribe(6, "room:d"), [error(6, 106)]), (Subscribe(7, A), [error(7, 105)]))
+    connection.unsubscribed(B)
+    talk(connection, (Subscribe(8, B), [Join(Subscribe(8, B))]))
+
+
+# --- who may do what
+
+
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [
+        (Subscribe(6, "other:1"), 102),
+        (Subscribe(6, "$room:1"), 103),
+        (Subscribe(6, "r\u00f6m"), 107),
+        (Publish(6, "other:1", b""), 102),
+        (Publish(6, "room:#ann", b"1"), 103),
+        (Publish(6, "r\u00f6m", b"1"), 107),
+        (Publish(6, A, b""), 107),
+        (Publish(6, "$room:1", b""), 107),
+        (History(6, "other:1"), 102),
+        (History(6, "$room:1"), 103),
+        (History(6, A, 1, Position("", 0), reverse=True), 107),
+        (History(6, "$room:1", 1, Position("", 0), reverse=True), 103),
+        (Unserved(6, "rpc"), 108),
+        (Unserved(6, "presence", A), 108),
+        (Unserved(6, "presence_stats", A), 108),
+        (Unserved(6, "map_publish", A), 108),
+        (Unserved(6, "shared_poll", A), 108),
+        (Unserved(6, "map", A), 103),
+    ],
+)
+def test_a_command_that_is_refused_is_told_why_and_the_connection_lives_on(
+    command: Command, reply: int
+) -> None:
+    talk(connected(), (command, [error(6, reply)]), (PUBLISH, [Write(PUBLISH)]))
+
+
+@pytest.mark.parametrize(
+    ("command", "close"),
+    [(Unserved(0, "send"), 3508), (Unserved(6, "ping"), 3501), (Unserved(6, "sub_refresh"), 3501)],
+)
+def test_a_method_that_only_a_broken_client_uses_ends_the_connection(command: Command, close: int) -> None:
+    talk(connected(), (frame(command, PUBLISH), [Close(close)]))
+
+
+@pytest.mark.parametrize(
+    "history",
+    [HISTORY, History(5, A, 1, None, reverse=True), History(5, A, 1, Position("e", 1), reverse=True)],
+)
+def test_a_history_is_read_in_both_directions(history: History) -> None:
+    talk(connected(), (history, [Read(history)]))
+
+
+def test_a_key_is_judged_by_its_scopes_and_a_user_by_the_organization() -> None:
+    talk(connected(KEY), (Publish(6, "$room:1", b"1"), [Write(Publish(6, "$room:1", b"1"))]))
+    talk(connected(ANN, replace(ORGANIZATION, client_publish=False)), (PUBLISH, [error(4, 103)]))
+
+
+# --- ping and pong
+
+
+def test_pings_follow_each_other_at_the_interval_as_long_as_pongs_come() -> None:
+    connection = connected()
+    for now_s in (20.0, 40.0, 60.0):
+        assert connection.due_s == now_s
+        talk(connection, (at(now_s - 0.1), []), (at(now_s), [Ping()]), (at(now_s + 1), []), (Pong(), []))
+
+
+@pytest.mark.parametrize(("jitter", "first_s"), [(0.0, 10.0), (0.5, 15.0), (1.0, 20.0)])
+def test_the_first_ping_comes_after_half_to_one_interval(jitter: float, first_s: float) -> None:
+    connection = fresh()
+    connection.receive([Connect(1)])
+    connection.connected(1, ANN, ORGANIZATION, 0.0, NOW, jitter)
+    assert connection.due_s == first_s
+
+
+def test_whoever_does_not_answer_a_ping_in_time_is_gone() -> None:
+    talk(connected(), (at(20.0), [Ping()]), (at(27.9), []), (at(28.0), [Close(3012)]), (at(40.0), []))
+
+
+def test_each_ping_admits_one_pong() -> None:
+    talk(connected(), (Pong(), [Close(3501)]))
+    talk(connected(), (at(20.0), [Ping()]), (Pong(), []), (Pong(), [Close(3501)]))
+
+
+# --- refresh and expiry
+
+
+def test_a_client_renews_its_token_and_lives_on() -> None:
+    connection = connected(until(NOW_S + 60))
+    talk(
+        connection,
+        (Refresh(9, "new"), [Reauthenticate(9, "new")]),
+        (renewed(until(NOW_S + 120), at=30.0), [Send(9, Refreshed("c-1", 90))]),
+        (Refresh(9, "last"), [Reauthenticate(9, "last")]),
+        (renewed(ANN, at=40.0), [Send(9, Refreshed("c-1", None))]),
+        (Refresh(9, "more"), [Close(3501)]),
+    )
+
+
+def test_an_expired_connection_lives_on_for_a_grace_and_no_longer() -> None:
+    connection = connected(until(NOW_S + 1))
+    talk(connection, (at(20.0), [Ping()]), (Pong(), []), (at(25.9), []), (PUBLISH, [Write(PUBLISH)]))
+    assert connection.due_s == 26.0
+    talk(connection, (at(26.0), [Close(3005)]), (renewed(ANN), []), (not_renewed(Code.UNAVAILABLE), []))
+
+
+@pytest.mark.parametrize(
+    "connection", [connected(until(NOW_S + 60)), connected(ANN)], ids=["empty", "endless"]
+)
+def test_a_refresh_without_token_or_need_ends_the_connection(connection: Connection) -> None:
+    token = "" if connection.due_s == 20.0 and connection.principal != ANN else "token"
+    talk(connection, (Refresh(9, token), [Close(3501)]))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [until(NOW_S + 99, replace(ANN, id="bob")), until(NOW_S + 99, replace(ANN, organization_id=b"p" * 16))],
+    ids=["user", "organization"],
+)
+def test_a_token_of_somebody_else_renews_nothing(other: Principal) -> None:
+    talk(connected(until(NOW_S + 60)), (renewed(other), [Close(3500)]))
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (Code.CREDENTIAL_EXPIRED, Close(3005)),
+        (Code.CREDENTIAL_INVALID, Close(3500)),
+        (Code.UNAVAILABLE, error(9, 100)),
+    ],
+)
+def test_a_token_that_is_refused_ends_the_connection_unless_the_fault_is_ours(
+    code: Code, expected: Effect
+) -> None:
+    talk(connected(until(NOW_S + 60)), (not_renewed(code), [expected]))
+
+
+# --- the end
+
+
+def test_nothing_follows_the_end() -> None:
+    connection = subscribed(A)
+    talk(connection, (Subscribe(6, B), [Join(Subscribe(6, B))]), (PUBLISH, [Write(PUBLISH)]))
+    connection.close()
+    reports = [joined(B), not_joined(6, Code.UNAVAILABLE, B), welcome(), unwelcome(Code.UNAVAILABLE)]
+    reports += [renewed(ANN), not_renewed(Code.CREDENTIAL_INVALID), at(99.0), frame(PUBLISH, Pong())]
+    talk(connection, *[(report, []) for report in reports])
+    assert connection.is_closed
+
+
+INPUTS = st.one_of(
+    st.sampled_from([A, B, "room:c", "room:d", "$room:1"]).flatmap(
+        lambda channel: st.sampled_from(
+            [Subscribe(0, channel), Unsubscribe(0, channel), Publish(0, channel, b"1"), History(0, channel)]
+        )
+    ),
+    st.sampled_from([Pong(), Refresh(0, "t"), Unserved(0, "rpc"), Connect(0)]),
+    st.sampled_from([joined, lambda channel: not_joined(0, Code.UNAVAILABLE, channel)]),
+    st.floats(0.1, 9),
+)
+
+
+def numbered(commands: list[Any]) -> list[Any]:
+    """Give each command that has an id one of its own."""
+    return [
+        replace(said, id=number) if hasattr(said, "id") else said for number, said in enumerate(commands, 1)
+    ]
+
+
+@given(st.lists(st.integers(0, 3), max_size=30))
+def test_commands_of_one_channel_take_effect_in_the_order_received(choices: list[int]) -> None:
+    connection = Connection("c-1", replace(LIMITS, pending_commands_max=99), frozenset({"room"}), 0.0)
+    effects = [*connection.receive([Connect(1)]), *welcome()(connection)]  # type: ignore[operator]  # a report
+    kinds = [Subscribe(0, A), Unsubscribe(0, A), Publish(0, A, b"1"), None]
+    for said in numbered([kinds[choice] for choice in choices]):
+        effects += connection.finished(A) if said is None else connection.receive([said])
+    while rest := connection.finished(A):
+        effects += rest
+    numbers = [number for effect in effects if (number := id_of(effect)) is not None][2:]
+    assert numbers == [number for number, choice in enumerate(choices, 1) if choice < 3]
+
+
+def id_of(effect: Effect) -> int | None:
+    """Return the command to which an effect is the first and only answer of the machine."""
+    match effect:
+        case Join(command) | Write(command) | Read(command):
+            return command.id
+        case Send(id_) | Authenticate(id_) | Reauthenticate(id_):
+            return id_
+        case _:
+            return None
+
+
+@given(st.lists(INPUTS, max_size=40))
+def test_whatever_happens_the_machine_stays_within_its_limits_and_ends_once(inputs: list[Any]) -> None:
+    connection, now_s, joining = connected(until(NOW_S + 30)), 0.0, list[str]()
+    effects: list[Effect] = []
+    for said in numbered(inputs):
+        if isinstance(said, float):
+            now_s += said
+            new = connection.tick(now_s)
+        elif callable(said):
+            new = said(joining.pop(0))(connection) if joining else []
+        else:
+            new = connection.receive([said])
+        joining += [effect.command.channel for effect in new if isinstance(effect, Join)]
+        effects += new
+        assert len(joining) == len(set(joining))
+        assert len(connection.subscriptions) <= LIMITS.channels_max
+        assert connection.is_closed or set(joining) <= connection.subscriptions
+        assert connection.is_closed or connection.due_s > now_s - 9
+    ends = [number for number, effect in enumerate(effects) if isinstance(effect, Close)]
+    assert ends == ([len(effects) - 1] if connection.is_closed else [])
