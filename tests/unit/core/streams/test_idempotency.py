@@ -1,0 +1,40 @@
+"""What is stored under a key, and what its repetition is answered with."""
+
+import pytest
+
+from core.streams.append import KeyRow
+from core.streams.idempotency import STORED_REFUSALS, answer_of, replay
+from core.streams.outcome import Committed, FieldError, Refused, Unknown
+from tests.helpers.ledger import ORG, publish
+
+DONE = Committed("published", b"e" * 16, 7, "epoch", 1, (3,))
+
+
+def test_an_effect_is_told_again_as_it_was() -> None:
+    answer = answer_of(DONE)
+    assert answer is not None
+    again = replay(KeyRow(ORG, "k", b"f", answer), publish("a", key="k"))
+    assert again == Committed("published", b"e" * 16, 7, "epoch", 1, (3,), replayed=True)
+
+
+@pytest.mark.parametrize("code", sorted(STORED_REFUSALS))
+def test_a_refusal_decided_inside_is_told_again_with_its_first_request(code: str) -> None:
+    refusal = Refused(code, "why", (FieldError("#/a", "required", "Missing."),), version=3)
+    answer = answer_of(refusal, b"r" * 16)
+    assert answer is not None
+    again = replay(KeyRow(ORG, "k", b"f", answer), publish("a", key="k"))
+    assert again == Refused(code, "why", refusal.errors, 3, replayed=True, event_id=b"r" * 16)
+
+
+@pytest.mark.parametrize("code", ["validation_failed", "precondition_required", "capacity_reduced"])
+def test_what_may_go_differently_next_time_is_not_stored(code: str) -> None:
+    assert answer_of(Refused(code)) is None
+    assert answer_of(Unknown()) is None
+
+
+def test_another_request_under_the_key_is_refused() -> None:
+    answer = answer_of(DONE)
+    assert answer is not None
+    other = replay(KeyRow(ORG, "k", b"another", answer), publish("a", key="k"))
+    assert isinstance(other, Refused)
+    assert other.code == "idempotency_mismatch"
