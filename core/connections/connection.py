@@ -147,8 +147,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_awaiting_pong", "_busy", "_client", "_expires_at", "_held", "_limits", "_namespaces", "_ping_at", "_stale_at",
-        "_state", "organization", "principal", "subscriptions",
+        "_awaiting_pong", "_busy", "_client", "_expires_at", "_held", "_limits", "_namespaces", "_ping_at",
+        "_stale_at", "_state", "organization", "principal", "subscriptions",
     )  # fmt: skip
 
     def __init__(self, client: str, limits: Limits, namespaces: AbstractSet[str], now_s: float) -> None:
@@ -345,6 +345,8 @@ class Connection:
 
         Anything else ends the client for good.
         """
+        if self._state is not _State.CONNECTED:
+            return []
         if error.row.retry != "never":
             return [Send(id_, ErrorReply(100))]
         return self._close(CONNECTION_EXPIRED if error.code is Code.CREDENTIAL_EXPIRED else INVALID_TOKEN)
@@ -364,6 +366,8 @@ class Connection:
     def join_failed(self, id_: int, channel: str, code: Code) -> list[Effect]:
         """The subscribe was refused by what was read, or could not be read."""
         self.subscriptions.discard(channel)
+        if self._state is not _State.CONNECTED:
+            return []
         return [_error(id_, code), *self.finished(channel)]
 
     def unsubscribed(self, channel: str) -> None:

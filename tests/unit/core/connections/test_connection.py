@@ -60,9 +60,11 @@ KEY = Principal(ORGANIZATION.organization_id, "key", "key_1", ALL)
 NOW_S = 1_800_000_000
 NOW = Instant(NOW_S * MICROSECONDS)
 
+SUSPENDED = Code.ORGANIZATION_SUSPENDED
 A, B = "room:a", "room:b"
 SUBSCRIBE, UNSUBSCRIBE = Subscribe(2, A), Unsubscribe(3, A)
 PUBLISH, HISTORY = Publish(4, A, b"1"), History(5, A, 10)
+WRITTEN = Write(PUBLISH)
 
 Said = Command | Callable[[Connection], list[Effect]]
 """What happens to a connection: a command of its client, or a report of what became of an effect."""
@@ -83,56 +85,53 @@ def fresh() -> Connection:
     return Connection("c-1", LIMITS, frozenset({"room"}), now_s=0.0)
 
 
-def welcome(
-    principal: Principal = ANN, organization: Organization = ORGANIZATION, id_: int = 1, jitter: float = 1.0
-) -> Said:
-    return lambda connection: connection.connected(id_, principal, organization, 0.0, NOW, jitter)
+def report(name: str, *values: Any) -> Said:
+    """Return the report of what became of an effect."""
+    return lambda connection: getattr(connection, name)(*values) or []
+
+
+def welcome(principal: Principal = ANN) -> Said:
+    return report("connected", 1, principal, ORGANIZATION, 0.0, NOW, 1.0)
 
 
 def unwelcome(code: Code) -> Said:
-    return lambda connection: connection.refused(1, TidingsError(code))
+    return report("refused", 1, TidingsError(code))
 
 
-def renewed(principal: Principal, at: float = 0.0) -> Said:
-    now = Instant(round((NOW_S + at) * MICROSECONDS))
-    return lambda connection: connection.refreshed(9, principal, at, now)
+def renewed(principal: Principal, at_s: float = 0.0) -> Said:
+    return report("refreshed", 9, principal, at_s, Instant(round((NOW_S + at_s) * MICROSECONDS)))
 
 
 def not_renewed(code: Code) -> Said:
-    return lambda connection: connection.refresh_refused(9, TidingsError(code))
+    return report("refresh_refused", 9, TidingsError(code))
 
 
 def joined(channel: str = A) -> Said:
-    return lambda connection: connection.finished(channel)
+    return report("finished", channel)
 
 
 def not_joined(id_: int, code: Code, channel: str = A) -> Said:
-    return lambda connection: connection.join_failed(id_, channel, code)
+    return report("join_failed", id_, channel, code)
 
 
 def at(now_s: float) -> Said:
-    return lambda connection: connection.tick(now_s)
+    return report("tick", now_s)
 
 
 def frame(*commands: Command) -> Said:
-    return lambda connection: connection.receive(commands)
+    return report("receive", commands)
 
 
 def error(id_: int, code: int) -> Send:
     return Send(id_, ErrorReply(code))
 
 
-def connected(principal: Principal = ANN, organization: Organization = ORGANIZATION) -> Connection:
+def connected(
+    principal: Principal = ANN, organization: Organization = ORGANIZATION, jitter: float = 1.0
+) -> Connection:
     connection = fresh()
-    talk(connection, (Connect(1), [Authenticate(1, "")]))
-    assert len(welcome(principal, organization)(connection)) == 1  # type: ignore[operator]  # a report
-    return connection
-
-
-def subscribed(*channels: str) -> Connection:
-    connection = connected()
-    for channel in channels:
-        talk(connection, (Subscribe(2, channel), [Join(Subscribe(2, channel))]), (joined(channel), []))
+    connection.receive([Connect(1)])
+    connection.connected(1, principal, organization, 0.0, NOW, jitter)
     return connection
 
 
@@ -153,14 +152,10 @@ def test_a_client_connects_once_its_credential_is_known_to_be_good() -> None:
 @pytest.mark.parametrize(
     ("principal", "ttl_s"),
     [
-        (until(NOW_S + 60), 60),
-        (until(NOW_S + 59.9), 59),
-        (until(NOW_S + 0.1), 1),
-        (until(NOW_S - 5), 1),
-        (until(NOW_S + 60, KEY, refreshable=False), None),
-        (ANN, None),
+        (until(NOW_S + 60), 60), (until(NOW_S + 59.9), 59), (until(NOW_S + 0.1), 1), (until(NOW_S - 5), 1),
+        (until(NOW_S + 60, KEY, refreshable=False), None), (ANN, None),
     ],
-)
+)  # fmt: skip
 def test_who_must_renew_a_token_is_told_in_how_many_seconds(principal: Principal, ttl_s: int | None) -> None:
     talk(
         fresh(),
@@ -201,12 +196,7 @@ def test_a_second_connect_ends_the_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "close"),
-    [
-        (Code.CREDENTIAL_INVALID, 3500),
-        (Code.UNAUTHENTICATED, 3501),
-        (Code.ORGANIZATION_SUSPENDED, 3507),
-    ],
+    ("code", "close"), [(Code.CREDENTIAL_INVALID, 3500), (Code.UNAUTHENTICATED, 3501), (SUSPENDED, 3507)]
 )
 def test_a_bad_credential_ends_the_connection(code: Code, close: int) -> None:
     talk(fresh(), (Connect(1), [Authenticate(1, "")]), (unwelcome(code), [Close(close)]), (SUBSCRIBE, []))
@@ -257,7 +247,7 @@ def test_what_names_a_channel_waits_for_its_subscribe_and_nothing_else_does() ->
         (Unserved(7, "presence", A), [error(7, 108)]),
         (joined(), [Write(PUBLISH), Read(HISTORY)]),
         (joined(), []),
-        (PUBLISH, [Write(PUBLISH)]),
+        (PUBLISH, [WRITTEN]),
     )
 
 
@@ -297,42 +287,42 @@ def test_only_so_many_commands_wait_for_a_subscribe() -> None:
 
 
 def test_a_client_has_so_many_channels_and_no_more() -> None:
-    connection = subscribed(A, B, "room:c")
+    connection, third = connected(), Subscribe(8, B)
+    for channel in (A, B, "room:c"):
+        talk(connection, (Subscribe(2, channel), [Join(Subscribe(2, channel))]), (joined(channel), []))
     talk(connection, (Subscribe(6, "room:d"), [error(6, 106)]), (Subscribe(7, A), [error(7, 105)]))
-    connection.unsubscribed(B)
-    talk(connection, (Subscribe(8, B), [Join(Subscribe(8, B))]))
+    talk(connection, (report("unsubscribed", B), []), (third, [Join(third)]))
 
 
 # --- who may do what
 
 
-@pytest.mark.parametrize(
-    ("command", "reply"),
-    [
-        (Subscribe(6, "other:1"), 102),
-        (Subscribe(6, "$room:1"), 103),
-        (Subscribe(6, "r\u00f6m"), 107),
-        (Publish(6, "other:1", b""), 102),
-        (Publish(6, "room:#ann", b"1"), 103),
-        (Publish(6, "r\u00f6m", b"1"), 107),
-        (Publish(6, A, b""), 107),
-        (Publish(6, "$room:1", b""), 107),
-        (History(6, "other:1"), 102),
-        (History(6, "$room:1"), 103),
-        (History(6, A, 1, Position("", 0), reverse=True), 107),
-        (History(6, "$room:1", 1, Position("", 0), reverse=True), 103),
-        (Unserved(6, "rpc"), 108),
-        (Unserved(6, "presence", A), 108),
-        (Unserved(6, "presence_stats", A), 108),
-        (Unserved(6, "map_publish", A), 108),
-        (Unserved(6, "shared_poll", A), 108),
-        (Unserved(6, "map", A), 103),
+REFUSED = {
+    102: [Subscribe(6, "other:1"), Publish(6, "other:1", b""), History(6, "other:1")],
+    103: [
+        Subscribe(6, "$room:1"),
+        Publish(6, "room:#ann", b"1"),
+        History(6, "$room:1"),
+        Unserved(6, "map", A),
     ],
-)
-def test_a_command_that_is_refused_is_told_why_and_the_connection_lives_on(
-    command: Command, reply: int
-) -> None:
-    talk(connected(), (command, [error(6, reply)]), (PUBLISH, [Write(PUBLISH)]))
+    107: [
+        Subscribe(6, "r\u00f6m"),
+        Publish(6, "r\u00f6m", b"1"),
+        Publish(6, A, b""),
+        Publish(6, "$room:1", b""),
+        History(6, A, 1, Position("", 0), reverse=True),
+    ],
+    108: [
+        Unserved(6, method, A)
+        for method in ("rpc", "presence", "presence_stats", "map_publish", "shared_poll")
+    ],
+}
+
+
+@pytest.mark.parametrize("reply", REFUSED)
+def test_who_asks_for_what_is_not_to_be_had_is_told_why_and_lives_on(reply: int) -> None:
+    for command in REFUSED[reply]:
+        talk(connected(), (command, [error(6, reply)]), (PUBLISH, [WRITTEN]))
 
 
 @pytest.mark.parametrize(
@@ -343,12 +333,10 @@ def test_a_method_that_only_a_broken_client_uses_ends_the_connection(command: Co
     talk(connected(), (frame(command, PUBLISH), [Close(close)]))
 
 
-@pytest.mark.parametrize(
-    "history",
-    [HISTORY, History(5, A, 1, None, reverse=True), History(5, A, 1, Position("e", 1), reverse=True)],
-)
-def test_a_history_is_read_in_both_directions(history: History) -> None:
-    talk(connected(), (history, [Read(history)]))
+def test_a_history_is_read_in_both_directions() -> None:
+    for since in (None, Position("e", 1)):
+        backward = History(5, A, 1, since, reverse=True)
+        talk(connected(), (HISTORY, [Read(HISTORY)]), (backward, [Read(backward)]))
 
 
 def test_a_key_is_judged_by_its_scopes_and_a_user_by_the_organization() -> None:
@@ -366,12 +354,8 @@ def test_pings_follow_each_other_at_the_interval_as_long_as_pongs_come() -> None
         talk(connection, (at(now_s - 0.1), []), (at(now_s), [Ping()]), (at(now_s + 1), []), (Pong(), []))
 
 
-@pytest.mark.parametrize(("jitter", "first_s"), [(0.0, 10.0), (0.5, 15.0), (1.0, 20.0)])
-def test_the_first_ping_comes_after_half_to_one_interval(jitter: float, first_s: float) -> None:
-    connection = fresh()
-    connection.receive([Connect(1)])
-    connection.connected(1, ANN, ORGANIZATION, 0.0, NOW, jitter)
-    assert connection.due_s == first_s
+def test_the_first_ping_comes_after_half_to_one_interval() -> None:
+    assert [connected(jitter=jitter).due_s for jitter in (0.0, 0.5, 1.0)] == [10.0, 15.0, 20.0]
 
 
 def test_whoever_does_not_answer_a_ping_in_time_is_gone() -> None:
@@ -391,59 +375,45 @@ def test_a_client_renews_its_token_and_lives_on() -> None:
     talk(
         connection,
         (Refresh(9, "new"), [Reauthenticate(9, "new")]),
-        (renewed(until(NOW_S + 120), at=30.0), [Send(9, Refreshed("c-1", 90))]),
+        (renewed(until(NOW_S + 120), at_s=30.0), [Send(9, Refreshed("c-1", 90))]),
         (Refresh(9, "last"), [Reauthenticate(9, "last")]),
-        (renewed(ANN, at=40.0), [Send(9, Refreshed("c-1", None))]),
+        (renewed(ANN, at_s=40.0), [Send(9, Refreshed("c-1", None))]),
         (Refresh(9, "more"), [Close(3501)]),
     )
 
 
 def test_an_expired_connection_lives_on_for_a_grace_and_no_longer() -> None:
     connection = connected(until(NOW_S + 1))
-    talk(connection, (at(20.0), [Ping()]), (Pong(), []), (at(25.9), []), (PUBLISH, [Write(PUBLISH)]))
+    talk(connection, (at(20.0), [Ping()]), (Pong(), []), (at(25.9), []), (PUBLISH, [WRITTEN]))
     assert connection.due_s == 26.0
     talk(connection, (at(26.0), [Close(3005)]), (renewed(ANN), []), (not_renewed(Code.UNAVAILABLE), []))
 
 
-@pytest.mark.parametrize(
-    "connection", [connected(until(NOW_S + 60)), connected(ANN)], ids=["empty", "endless"]
-)
-def test_a_refresh_without_token_or_need_ends_the_connection(connection: Connection) -> None:
-    token = "" if connection.due_s == 20.0 and connection.principal != ANN else "token"
-    talk(connection, (Refresh(9, token), [Close(3501)]))
+def test_a_refresh_without_token_or_need_ends_the_connection() -> None:
+    talk(connected(until(NOW_S + 60)), (Refresh(9, ""), [Close(3501)]))
+    talk(connected(ANN), (Refresh(9, "token"), [Close(3501)]))
 
 
 @pytest.mark.parametrize(
-    "other",
-    [until(NOW_S + 99, replace(ANN, id="bob")), until(NOW_S + 99, replace(ANN, organization_id=b"p" * 16))],
-    ids=["user", "organization"],
+    "other", [{"id": "bob"}, {"organization_id": b"p" * 16}], ids=["user", "organization"]
 )
-def test_a_token_of_somebody_else_renews_nothing(other: Principal) -> None:
-    talk(connected(until(NOW_S + 60)), (renewed(other), [Close(3500)]))
+def test_a_token_of_somebody_else_renews_nothing(other: dict[str, Any]) -> None:
+    talk(connected(until(NOW_S + 60)), (renewed(replace(ANN, **other)), [Close(3500)]))
 
 
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        (Code.CREDENTIAL_EXPIRED, Close(3005)),
-        (Code.CREDENTIAL_INVALID, Close(3500)),
-        (Code.UNAVAILABLE, error(9, 100)),
-    ],
-)
-def test_a_token_that_is_refused_ends_the_connection_unless_the_fault_is_ours(
-    code: Code, expected: Effect
-) -> None:
-    talk(connected(until(NOW_S + 60)), (not_renewed(code), [expected]))
+def test_a_token_that_is_refused_ends_the_connection_unless_the_fault_is_ours() -> None:
+    talk(connected(until(NOW_S + 60)), (not_renewed(Code.CREDENTIAL_EXPIRED), [Close(3005)]))
+    talk(connected(until(NOW_S + 60)), (not_renewed(Code.CREDENTIAL_INVALID), [Close(3500)]))
+    talk(connected(until(NOW_S + 60)), (not_renewed(Code.UNAVAILABLE), [error(9, 100)]), (PUBLISH, [WRITTEN]))
 
 
 # --- the end
 
 
 def test_nothing_follows_the_end() -> None:
-    connection = subscribed(A)
-    talk(connection, (Subscribe(6, B), [Join(Subscribe(6, B))]), (PUBLISH, [Write(PUBLISH)]))
-    connection.close()
-    reports = [joined(B), not_joined(6, Code.UNAVAILABLE, B), welcome(), unwelcome(Code.UNAVAILABLE)]
+    connection = connected()
+    talk(connection, (SUBSCRIBE, [Join(SUBSCRIBE)]), (report("close"), []))
+    reports = [joined(), not_joined(2, Code.UNAVAILABLE), welcome(), unwelcome(Code.UNAVAILABLE)]
     reports += [renewed(ANN), not_renewed(Code.CREDENTIAL_INVALID), at(99.0), frame(PUBLISH, Pong())]
     talk(connection, *[(report, []) for report in reports])
     assert connection.is_closed
@@ -463,22 +433,7 @@ INPUTS = st.one_of(
 
 def numbered(commands: list[Any]) -> list[Any]:
     """Give each command that has an id one of its own."""
-    return [
-        replace(said, id=number) if hasattr(said, "id") else said for number, said in enumerate(commands, 1)
-    ]
-
-
-@given(st.lists(st.integers(0, 3), max_size=30))
-def test_commands_of_one_channel_take_effect_in_the_order_received(choices: list[int]) -> None:
-    connection = Connection("c-1", replace(LIMITS, pending_commands_max=99), frozenset({"room"}), 0.0)
-    effects = [*connection.receive([Connect(1)]), *welcome()(connection)]  # type: ignore[operator]  # a report
-    kinds = [Subscribe(0, A), Unsubscribe(0, A), Publish(0, A, b"1"), None]
-    for said in numbered([kinds[choice] for choice in choices]):
-        effects += connection.finished(A) if said is None else connection.receive([said])
-    while rest := connection.finished(A):
-        effects += rest
-    numbers = [number for effect in effects if (number := id_of(effect)) is not None][2:]
-    assert numbers == [number for number, choice in enumerate(choices, 1) if choice < 3]
+    return [replace(said, id=n) if hasattr(said, "id") else said for n, said in enumerate(commands, 1)]
 
 
 def id_of(effect: Effect) -> int | None:
@@ -490,6 +445,21 @@ def id_of(effect: Effect) -> int | None:
             return id_
         case _:
             return None
+
+
+@given(
+    st.lists(st.sampled_from([Subscribe(0, A), Unsubscribe(0, A), Publish(0, A, b"1"), None]), max_size=30)
+)
+def test_commands_of_one_channel_take_effect_in_the_order_received(commands: list[Any]) -> None:
+    connection = connected()
+    effects: list[Effect] = []
+    for said in numbered(commands):
+        effects += connection.finished(A) if said is None else connection.receive([said])
+    while rest := connection.finished(A):
+        effects += rest
+    served = [number for effect in effects if (number := id_of(effect)) is not None]
+    sent = [number for number, said in enumerate(commands, 1) if said is not None]
+    assert served == (sent[: len(served)] if connection.is_closed else sent)
 
 
 @given(st.lists(INPUTS, max_size=40))
