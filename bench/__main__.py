@@ -17,12 +17,12 @@ from bench.place import Place, places
 from bench.wire import LoadError
 
 QUESTIONS: dict[str, Callable[[Place, float], Sequence[Figure]]] = {
+    "idle": idle.figures,  # first: what other loads have made a process allocate is no socket's
     "alone": alone.figures,
     "publishes": publishes.figures,
     "fanout": fanout.figures,
     "open_loop": open_loop.figures,
     "rest": rest.figures,
-    "idle": idle.figures,
     "growth": growth.figures,
 }
 EDGE_REST_SHARE_MIN = 0.85
