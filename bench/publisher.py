@@ -73,6 +73,7 @@ class _Driver:
         self._first_error = ""
         self._acknowledged_ns: list[int] = []
         self._delivered_ns: list[int] = []
+        self._ends: dict[socket.socket, bytes] = {}
         self._lag_ns: list[int] = []
 
     def run(self) -> Driven:
