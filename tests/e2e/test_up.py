@@ -125,6 +125,8 @@ def test_a_busy_port_is_named_with_who_holds_it(folder: Path) -> None:
     port = free_ports()
     for offset in (0, 10, 11, 12):
         with socket.socket() as holder:
+            # As servers do: connections that an earlier system closed may still rest on the port.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             holder.bind(("127.0.0.1", port + offset))
             holder.listen()
             said = refused(folder, TIDINGS_PORT=str(port))
