@@ -186,7 +186,10 @@ def gap_of_offsets(records: list[Record]) -> list[Record]:
 
 
 def silent_skip(records: list[Record]) -> list[Record]:
-    return without(records, of(records, "push", number=1, process="s-alder-room:1"))
+    # Between two pushes: before an explicit break a loss would be no silent one.
+    mine = [n for n, r in enumerate(records) if r.process == "s-alder-room:1"]
+    between = zip(mine, mine[1:], mine[2:], strict=False)
+    return without(records, next(b for a, b, c in between if {records[n].f for n in (a, b, c)} == {"push"}))
 
 
 def inversion(records: list[Record]) -> list[Record]:
