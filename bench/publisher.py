@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from bench.counter import Tally, raise_descriptor_limit
+from bench.counter import raise_descriptor_limit
 from bench.quantiles import Quantiles, quantiles
 from bench.slots import Slots, Stage
 from bench.wire import MARK, PING_FRAME, PONG_FRAME, Door, LoadError, Readable, frame, open_sockets
@@ -68,8 +68,7 @@ class _Driver:
         ]
         self._probes = open_sockets(door, [(channel,) for channel in work.probe_channels])
         self._by_socket = {one.socket: one for one in self._publishers}
-        self._tally = Tally()
-        self._acknowledged = self._delivered = self._errors = self._outstanding = 0
+        self._acknowledged = self._delivered = self._errors = 0
         self._first_error = ""
         self._acknowledged_ns: list[int] = []
         self._delivered_ns: list[int] = []
