@@ -99,6 +99,9 @@ class _Page:
                 operator=_OPERATORS[range_.comparison],
                 value=self._argument(to_timestamp(range_.at)),
             )
+        if query.search:
+            key, text = search_key(sql, query.search_fields), self._argument(query.search)
+            self._add("page_search", key=key, text=f"{text}::text")
 
     def _argument(self, value: Any) -> str:
         self.arguments.append(value)
@@ -160,11 +163,7 @@ async def ensure_indexes(database: Database, catalog: Catalog) -> None:
     """
     sql = statements("resources")
     log = structlog.get_logger()
-    wanted = {
-        index_name(type_.name, field): (type_.name, field)
-        for type_ in catalog.by_name.values()
-        for field in type_.index
-    }
+    wanted = _wanted_indexes(sql, catalog)
     async with database.session() as connection:
         if not await connection.fetchval(sql["only_maker_of_indexes"]):
             return
@@ -173,18 +172,35 @@ async def ensure_indexes(database: Database, catalog: Catalog) -> None:
             if name not in wanted or not valid:
                 await connection.execute(sql["drop_field_index"].format(name=name))
                 log.info("index.dropped", index=name, finished=valid)
-        for name, (type_name, field) in wanted.items():
+        for name, statement in wanted.items():
             if not existing.get(name, False):
-                statement = sql["make_field_index"].format(
-                    name=name, type=to_literal(type_name), field=to_literal(field)
-                )
                 await connection.execute(statement)
-                log.info("index.made", index=name, type=type_name, field=field)
+                log.info("index.made", index=name)
 
 
-def index_name(type_name: str, field: str) -> str:
-    """Return the name of a field's index: readable, unique, and short enough."""
-    digest = sha256(f"{type_name}.{field}".encode()).hexdigest()[:8]
-    readable = f"{type_name[:_NAME_PART_CHARACTERS]}_{field[:_NAME_PART_CHARACTERS]}".lower()
+def _wanted_indexes(sql: Mapping[str, str], catalog: Catalog) -> dict[str, str]:
+    wanted: dict[str, str] = {}
+    for type_ in catalog.by_name.values():
+        literal = to_literal(type_.name)
+        for field in type_.index:
+            name = index_name(type_.name, field)
+            wanted[name] = sql["make_field_index"].format(name=name, type=literal, field=to_literal(field))
+        if type_.search:
+            name = index_name(type_.name, "search", *type_.search)
+            key = search_key(sql, type_.search)
+            wanted[name] = sql["make_search_index"].format(name=name, type=literal, key=key)
+    return wanted
+
+
+def search_key(sql: Mapping[str, str], fields: Sequence[str]) -> str:
+    """Return the expression that a type's resources are found by, the same in its index and its queries."""
+    texts = (sql["search_text"].format(field=to_literal(field)) for field in fields)
+    return sql["search_key"].format(texts=" || ' ' || ".join(texts))
+
+
+def index_name(type_name: str, *parts: str) -> str:
+    """Return the name of the index of a field, or of a type's search: readable, unique, short enough."""
+    digest = sha256(".".join((type_name, *parts)).encode()).hexdigest()[:8]
+    readable = f"{type_name[:_NAME_PART_CHARACTERS]}_{parts[0][:_NAME_PART_CHARACTERS]}".lower()
     safe = "".join(c if c.isascii() and c.isalnum() else "_" for c in readable)
     return f"resources_by_{safe}_{digest}"

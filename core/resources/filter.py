@@ -20,6 +20,8 @@ from core.resources.schema import Catalog, ResourceType
 
 FILTERS_MAX: Final = 10
 SORT: Final = "sort"
+SEARCH: Final = "q"
+SEARCH_CHARACTERS_MAX: Final = 500
 TIMES: Final = ("created_at", "updated_at")
 INDEX_KEY_CHARACTERS_MAX: Final = 500
 """A longer string is sorted by its beginning: an index entry holds no more."""
@@ -89,6 +91,9 @@ class ListQuery:
     equals: tuple[Equal, ...] = ()
     named: tuple[Named, ...] = ()
     ranges: tuple[Range, ...] = ()
+    search: str = ""
+    """What a person typed; only resources whose `search_fields` hold all its words. Empty: everything."""
+    search_fields: tuple[str, ...] = ()
 
     def place_of(self, row: ResourceRow, *, backward: bool = False) -> Place:
         """Return the place of a resource in this list."""
@@ -115,7 +120,7 @@ def parse_list_query(catalog: Catalog, type_: ResourceType, parameters: Mapping[
     named: list[Named] = []
     ranges: list[Range] = []
     for name, text in parameters.items():
-        if name == SORT:
+        if name in (SORT, SEARCH):
             continue
         if match := _RANGE.fullmatch(name):
             ranges.append(Range(match[1], match[2], _instant(name, text)))  # type: ignore[arg-type]  # the pattern
@@ -133,7 +138,31 @@ def parse_list_query(catalog: Catalog, type_: ResourceType, parameters: Mapping[
     if len(equals) + len(named) + len(ranges) > FILTERS_MAX:
         raise TidingsError(Code.UNKNOWN_PARAMETER, f"At most {FILTERS_MAX} filters.")
     sort, descending = _order(type_, parameters.get(SORT))
-    return ListQuery(type_.name, sort, descending, tuple(equals), tuple(named), tuple(ranges))
+    search = _search(type_, parameters.get(SEARCH))
+    return ListQuery(
+        type_.name,
+        sort,
+        descending,
+        tuple(equals),
+        tuple(named),
+        tuple(ranges),
+        search,
+        type_.search if search else (),
+    )
+
+
+def _search(type_: ResourceType, text: str | None) -> str:
+    if text is None:
+        return ""
+    if not type_.search:
+        raise TidingsError(
+            Code.UNKNOWN_PARAMETER, f"The {type_.name} type has no search fields.", parameter=SEARCH
+        )
+    if not text.strip():
+        raise bad_parameter(SEARCH, "too_short", "Must have a word to search for.")
+    if len(text) > SEARCH_CHARACTERS_MAX:
+        raise bad_parameter(SEARCH, "too_long", f"Must have at most {SEARCH_CHARACTERS_MAX} characters.")
+    return text
 
 
 def _order(type_: ResourceType, text: str | None) -> tuple[str, bool]:

@@ -20,6 +20,26 @@ SELECT c.relname AS name, i.indisvalid AS valid
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
  WHERE i.indrelid = 'resources'::regclass AND starts_with(c.relname, 'resources_by_')
 
+-- search_key --
+-- Expression: what a resource of one type is found by: the words of its search fields as they are written but for their case,
+-- since nobody says in which language they are. The organization is a word as well, so an entry of the index leads to one
+-- organization's rows, and what others write makes nobody's search slower.
+array_to_tsvector(ARRAY[organization_id::text]) || to_tsvector('simple'::regconfig, {texts})
+
+-- search_text --
+-- Expression: one of the texts.
+coalesce(data ->> {field}, '')
+
+-- make_search_index --
+-- The index of one type's search fields, made without stopping writers. Not in a transaction. Entries are put in their place at
+-- once: the list of those that wait would be sorted in by whichever commit finds it full.
+CREATE INDEX CONCURRENTLY {name} ON resources USING gin (({key})) WITH (fastupdate = off) WHERE type = {type}
+
+-- page_search --
+-- Condition: all words of a text are there, in any order unless it quotes them; a text without words finds nothing.
+AND {key} @@ (quote_literal($1::uuid::text)::tsquery && websearch_to_tsquery('simple', {text}))
+AND numnode(websearch_to_tsquery('simple', {text})) > 0
+
 -- make_field_index --
 -- The index of one field of one type, made without stopping writers: for lists filtered or sorted by it, and for referrers.
 -- Not in a transaction. Both names come from the installation's own schema files, as literals.

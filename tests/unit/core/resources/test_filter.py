@@ -85,7 +85,7 @@ def test_values_have_the_type_of_their_field() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["text", "id", "created_at", "created_at[eq]", "created_at[gte", "author[gte]", "q"]
+    "name", ["text", "id", "created_at", "created_at[eq]", "created_at[gte", "author[gte]", "Q"]
 )
 def test_what_no_list_knows_is_unknown(name: str) -> None:
     assert code_of(**{name: "x"}) == "unknown_parameter"
@@ -142,3 +142,24 @@ def test_only_what_has_an_order_is_an_index_key() -> None:
     assert [index_key(value) for value in ("a" * 501, 1, 1.5, True, None, [1], {"a": 1})] == [
         "a" * 500, 1, 1.5, True, None, None, None,
     ]  # fmt: skip
+
+
+def test_a_search_names_the_fields_of_its_type() -> None:
+    query = message_query(q="hello world")
+    assert (query.search, query.search_fields) == ("hello world", ("text",))
+    assert (message_query().search, message_query().search_fields) == ("", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("", "validation_failed"), (" ", "validation_failed"), ("a" * 501, "validation_failed")],
+)
+def test_what_can_not_be_searched_for(text: str, code: str) -> None:
+    assert code_of(q=text) == code
+    assert message_query(q="a" * 500).search
+
+
+def test_a_type_without_search_fields_knows_no_search() -> None:
+    with pytest.raises(TidingsError) as refused:
+        parse_list_query(PRICES, PRICED, {"q": "a"})
+    assert refused.value.code.value == "unknown_parameter"
