@@ -19,7 +19,12 @@ def public_id(type_: ResourceType, raw: bytes) -> str:
 
 def render(type_: ResourceType, row: ResourceRow) -> bytes:
     """Return the public JSON of a stored resource; the same row always gives the same bytes."""
-    return render_document(
+    return orjson.dumps(public_document(type_, row))
+
+
+def public_document(type_: ResourceType, row: ResourceRow) -> dict[str, Any]:
+    """Return a stored resource as clients see it."""
+    return _document(
         type_,
         row.id,
         orjson.loads(row.data),
@@ -28,6 +33,28 @@ def render(type_: ResourceType, row: ResourceRow) -> bytes:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _document(
+    type_: ResourceType,
+    id_: bytes,
+    document: dict[str, Any],
+    *,
+    external_id: str,
+    version: int,
+    created_at: Instant,
+    updated_at: Instant,
+) -> dict[str, Any]:
+    public: dict[str, Any] = {"id": encode(type_.id_prefix, id_), "object": type_.name, "version": version}
+    if external_id:
+        public["external_id"] = external_id
+    for name in type_.fields:
+        if name in document:
+            public[name] = document[name]
+    public["metadata"] = document.get("metadata", {})
+    public["created_at"] = format_instant(created_at)
+    public["updated_at"] = format_instant(updated_at)
+    return public
 
 
 def render_document(
@@ -40,19 +67,16 @@ def render_document(
     created_at: Instant,
     updated_at: Instant,
 ) -> bytes:
-    """Return the public JSON: id, object, version, the own fields in the order of the schema.
-
-    Then what all have.
-    """
-    public: dict[str, Any] = {"id": encode(type_.id_prefix, id_), "object": type_.name, "version": version}
-    if external_id:
-        public["external_id"] = external_id
-    for name in type_.fields:
-        if name in document:
-            public[name] = document[name]
-    public["metadata"] = document.get("metadata", {})
-    public["created_at"] = format_instant(created_at)
-    public["updated_at"] = format_instant(updated_at)
+    """Return the public JSON: id, object, version, the fields in the order of the schema, what all have."""
+    public = _document(
+        type_,
+        id_,
+        document,
+        external_id=external_id,
+        version=version,
+        created_at=created_at,
+        updated_at=updated_at,
+    )
     return orjson.dumps(public)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import orjson
 
 from core.errors import Code, TidingsError, bad_parameter
+from core.resources.expansion import EXPAND
 from gateway.api.call import NO_STORE, Answer, Call, Header
 
 CURSOR: Final = "cursor"
@@ -78,8 +79,9 @@ class Cursors:
 
 
 def _list_of(call: Call) -> bytes:
-    """Return what tells a list from others: whose it is, its path and filters, not the size of its pages."""
-    filters = sorted((name, value) for name, value in call.query.items() if name not in (CURSOR, LIMIT))
+    """Return what tells a list from others: whose it is, its path and filters, not how its pages look."""
+    look = (CURSOR, LIMIT, EXPAND)
+    filters = sorted((name, value) for name, value in call.query.items() if name not in look)
     parts = orjson.dumps([call.organization_id.hex(), call.path, filters])
     return sha256(parts).digest()[:_LIST_BYTES]
 

@@ -17,6 +17,7 @@ from core.resources.document import (
     read_object,
     without_nulls,
 )
+from core.resources.expansion import EXPAND, Expansion, parse_expand
 from core.resources.filter import ListQuery, Place, parse_list_query
 from core.resources.resource import render
 from core.resources.row import ResourceRow
@@ -27,6 +28,7 @@ from core.streams.outcome import Committed
 from gateway.api.batches import Batch, Item, Result, batch_answer, items_of
 from gateway.api.call import JSON, PRIVATE, Answer, Call, Endpoint, Route
 from gateway.api.conditions import etag, is_known, write_condition
+from gateway.api.expanding import expanded, require_all
 from gateway.api.idempotency import check_key, fingerprint, key_of, own_key
 from gateway.api.outcomes import committed, id_of, resource_answer, status_of
 from gateway.api.pages import CURSOR, LIMIT, Cursors, limit_of, list_answer
@@ -88,7 +90,7 @@ class Collection:
             Route(
                 f"{self._path}/{{id:str}}",
                 {
-                    "GET": Endpoint(self._get, read),
+                    "GET": Endpoint(self._get, read, frozenset({EXPAND})),
                     "PUT": Endpoint(self._put, write, media_types=json),
                     "PATCH": Endpoint(self._patch, write, media_types=patch),
                     "DELETE": Endpoint(self._delete, write),
@@ -205,9 +207,12 @@ class Collection:
 
     async def _get(self, call: Call) -> Answer:
         target = self._target(call)
+        expansion = self._expansion(call)
         row = await self._reader.get(call.organization_id, self._type.name, target.id, target.external_id)
         if row is None:
             raise TidingsError(Code.NOT_FOUND)
+        if expansion.fields:  # what is shown then has no one version, so no ETag
+            return Answer(200, (await self._shown(call, expansion, [row]))[0], cache=PRIVATE)
         headers = ((b"etag", etag(row.version)),)
         if is_known(call.headers, row.version):
             return Answer(_NOT_MODIFIED, b"", headers, cache=PRIVATE)
@@ -215,7 +220,9 @@ class Collection:
 
     async def _list(self, call: Call) -> Answer:
         limit = limit_of(call.query, LIMIT_DEFAULT, LIMIT_MAX)
-        parameters = {name: text for name, text in call.query.items() if name not in (CURSOR, LIMIT)}
+        expansion = self._expansion(call)
+        apart = (CURSOR, LIMIT, EXPAND)
+        parameters = {name: text for name, text in call.query.items() if name not in apart}
         query = parse_list_query(self._catalog, self._type, parameters)
         raw = self._cursors.read(call)
         place = None if raw is None else Place.of_bytes(raw)
@@ -225,13 +232,24 @@ class Collection:
         if backward:
             rows.reverse()
         before = more if backward else place is not None
-        entries = [render(self._type, row) for row in rows]
+        entries = await self._shown(call, expansion, rows)
         return list_answer(
             call,
             entries,
             next_cursor=self._cursor(call, query, rows, -1, exists=more or backward),
             previous_cursor=self._cursor(call, query, rows, 0, exists=before),
         )
+
+    def _expansion(self, call: Call) -> Expansion:
+        expansion = parse_expand(self._catalog, self._type, call.query.get(EXPAND))
+        require_all(call, expansion)
+        return expansion
+
+    async def _shown(self, call: Call, expansion: Expansion, rows: list[ResourceRow]) -> list[bytes]:
+        if not expansion.fields:
+            return [render(self._type, row) for row in rows]
+        documents = await expanded(self._reader, call.organization_id, expansion, rows)
+        return [orjson.dumps(document) for document in documents]
 
     def _cursor(
         self, call: Call, query: ListQuery, rows: list[ResourceRow], at: int, *, exists: bool
