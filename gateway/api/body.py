@@ -1,16 +1,24 @@
 """Request bodies: read under every limit, decoded once."""
 
 import asyncio
+import sys
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final, Protocol
 
 from core.errors import Code, TidingsError
 from settings import Api
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _GZIP: Final = 31  # zlib's name for "a gzip member, and nothing else"
+# RFC 9659: a decoder need not support a window over 8 MiB, and so holds no more for anybody.
+_ZSTD: Final[Mapping[int, int]] = {zstd.DecompressionParameter.window_log_max: 23}
 
 
 class DisconnectedError(Exception):
@@ -46,12 +54,12 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, settings: Api
     """
     limit = settings.body_bytes_max
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-    if encoding not in (b"identity", b"gzip"):
-        raise TidingsError(Code.MEDIA_TYPE_UNSUPPORTED, "Send Content-Encoding: gzip, once, or none.")
+    if encoding not in (b"identity", b"gzip", b"zstd"):
+        raise TidingsError(Code.MEDIA_TYPE_UNSUPPORTED, "Send Content-Encoding: gzip or zstd, once, or none.")
     length = headers.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > limit:
         raise _too_large(limit)
-    sink = _Gzip(limit) if encoding == b"gzip" else _Plain(limit)
+    sink = _Plain(limit) if encoding == b"identity" else _Compressed(encoding.decode(), limit)
     try:
         async with asyncio.timeout(settings.body_s):
             while True:
@@ -85,25 +93,42 @@ class _Plain:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
 
-class _Gzip:
+class _Decoder(Protocol):
+    """What both libraries agree on."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _Compressed:
     """Stops at the first byte past the limit, however small the compressed body was."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, encoding: str, limit: int) -> None:
+        self._encoding = encoding
         self._limit = limit
         self._output = bytearray()
-        self._inflater = zlib.decompressobj(_GZIP)
+        self._decoder: _Decoder = (
+            zlib.decompressobj(_GZIP) if encoding == "gzip" else zstd.ZstdDecompressor(options=_ZSTD)
+        )
 
     def feed(self, chunk: bytes) -> None:
+        if not chunk:
+            return
         try:
-            self._output += self._inflater.decompress(chunk, self._limit + 1 - len(self._output))
-        except zlib.error:
-            raise TidingsError(Code.MALFORMED_REQUEST, "The body is no gzip.") from None
+            if not self._decoder.eof:
+                self._output += self._decoder.decompress(chunk, self._limit + 1 - len(self._output))
+                chunk = b""
+        except (zlib.error, zstd.ZstdError):
+            raise TidingsError(Code.MALFORMED_REQUEST, f"The body is no {self._encoding}.") from None
         if len(self._output) > self._limit:
             raise _too_large(self._limit)
-        if self._inflater.unused_data:
-            raise TidingsError(Code.MALFORMED_REQUEST, "Bytes follow the gzip member.")
+        if chunk or self._decoder.unused_data:
+            raise TidingsError(Code.MALFORMED_REQUEST, f"Bytes follow the {self._encoding} body.")
 
     def end(self) -> bytes:
-        if not self._inflater.eof:
-            raise TidingsError(Code.MALFORMED_REQUEST, "The gzip body is cut short.")
+        if not self._decoder.eof:
+            raise TidingsError(Code.MALFORMED_REQUEST, f"The {self._encoding} body is cut short.")
         return bytes(self._output)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +12,12 @@ from core.errors import REGISTRY
 from tests.helpers.loop import run
 from tests.helpers.rest import Answer, rest_of
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PACK = {"gzip": gzip.compress, "zstd": zstd.compress}
 ROOM = {"name": "Lobby"}
 KEY = "tdg_test_frltGemFCz2wyaPn8EXmNdxHNVLMlv3tiuti"
 """Well-formed, and nobody's."""
@@ -152,7 +159,7 @@ def test_a_revoked_key_ends_where_it_was_never_seen(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1_048_576, 1_048_577])
-@pytest.mark.parametrize("encoding", ["", "gzip"])
+@pytest.mark.parametrize("encoding", ["", *PACK])
 def test_a_body_has_a_mebibyte_at_most_however_it_is_packed(
     database_url: str, size: int, encoding: str
 ) -> None:
@@ -160,7 +167,8 @@ def test_a_body_has_a_mebibyte_at_most_however_it_is_packed(
         async with rest_of(database_url) as api:
             body = b'{"name":"a"' + b" " * (size - 12) + b"}"
             headers = {"content_encoding": encoding} if encoding else {}
-            answer = await api.call("POST", "/v1/rooms", gzip.compress(body) if encoding else body, **headers)
+            packed = PACK[encoding](body) if encoding else body
+            answer = await api.call("POST", "/v1/rooms", packed, **headers)
             if size > 1_048_576:
                 is_problem(answer, 413, "body_too_large")
                 assert answer.headers["connection"] == "close"
@@ -170,14 +178,31 @@ def test_a_body_has_a_mebibyte_at_most_however_it_is_packed(
     run(scenario())
 
 
-def test_a_packed_body_that_is_broken_is_refused(database_url: str) -> None:
+@pytest.mark.parametrize("encoding", PACK)
+def test_a_packed_body_that_is_broken_is_refused(database_url: str, encoding: str) -> None:
     async def scenario() -> None:
         async with rest_of(database_url) as api:
-            packed = gzip.compress(b'{"name":"a"}')
-            for body in (b"no gzip", packed[:-3], packed + b"x", packed + packed):
-                answer = await api.call("POST", "/v1/rooms", body, content_encoding="gzip")
+            packed = PACK[encoding](b'{"name":"a"}')
+            for body in (b"not packed", packed[:-3], packed + b"x", packed + packed):
+                answer = await api.call("POST", "/v1/rooms", body, content_encoding=encoding)
                 is_problem(answer, 400, "malformed_request")
-            assert (await api.call("POST", "/v1/rooms", packed, content_encoding="gzip")).status == 201
+            assert (await api.call("POST", "/v1/rooms", packed, content_encoding=encoding)).status == 201
+            for other in ("br", f"{encoding}, {encoding}", "deflate"):
+                answer = await api.call("POST", "/v1/rooms", packed, content_encoding=other)
+                is_problem(answer, 415, "media_type_unsupported")
+
+    run(scenario())
+
+
+def test_a_window_that_no_decoder_must_hold_is_refused(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            parameter = zstd.CompressionParameter
+            huge = {parameter.window_log: 27, parameter.content_size_flag: 0}
+            packer = zstd.ZstdCompressor(options=huge)
+            body = packer.compress(b'{"name":"a"}') + packer.flush()
+            answer = await api.call("POST", "/v1/rooms", body, content_encoding="zstd")
+            is_problem(answer, 400, "malformed_request")
 
     run(scenario())
 
