@@ -179,6 +179,9 @@ def orgs_set(
     ] = None,
     unknown_namespaces: Annotated[Literal["allow", "refuse"] | None, typer.Option()] = None,
     token_secret: Annotated[str | None, typer.Option(help="Signs connection tokens (HS256).")] = None,
+    require_idempotency_key: Annotated[
+        bool | None, typer.Option(help="A write over REST without a key is refused.")
+    ] = None,
     default: Annotated[bool, typer.Option("--default", help="Make it the installation's default.")] = False,
 ) -> None:
     """Change an organization's options; those left out stay."""
@@ -186,7 +189,14 @@ def orgs_set(
     from cli.verb import run
 
     changes = Changes(
-        name, client_publish, anonymous, client_insecure, unknown_namespaces, token_secret, default
+        name,
+        client_publish,
+        anonymous,
+        client_insecure,
+        unknown_namespaces,
+        token_secret,
+        require_idempotency_key,
+        default,
     )
     run(change(organization, changes))
 

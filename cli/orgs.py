@@ -13,6 +13,8 @@ from cli.screen import Screen
 from core.auth.scopes import ALL
 from core.ids import encode
 
+OPTIONS = ("client_publish", "anonymous", "client_insecure", "require_idempotency_key")
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -24,6 +26,7 @@ class Changes:
     client_insecure: bool | None
     unknown_namespaces: Literal["allow", "refuse"] | None
     token_secret: str | None
+    require_idempotency_key: bool | None
     default: bool
 
 
@@ -42,12 +45,10 @@ async def show() -> None:
     """Print all organizations and their options."""
     async with wiring.open_store(running_settings()) as store:
         organizations, default = await store.organizations(), await store.default_organization_id()
-    table = Table(
-        "id", "name", "environment", "client_publish", "anonymous", "client_insecure", "unknown_namespaces"
-    )
+    table = Table("id", "name", "environment", *OPTIONS, "unknown_namespaces")
     for one in organizations:
         mark = " (default)" if one.organization_id == default else ""
-        flags = ("on" if flag else "off" for flag in (one.client_publish, one.anonymous, one.client_insecure))
+        flags = ("on" if getattr(one, option) else "off" for option in OPTIONS)
         public = encode("org", one.organization_id)
         table.add_row(public + mark, one.name, one.environment, *flags, one.unknown_namespaces)
     Screen().table(table)
@@ -63,6 +64,7 @@ async def change(organization: str, changes: Changes) -> None:
         changes.unknown_namespaces,
         changes.name,
         secret,
+        changes.require_idempotency_key,
     )
     async with wiring.open_store(running_settings()) as store:
         found = await find(store, organization)

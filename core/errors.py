@@ -37,6 +37,7 @@ class Code(Enum):
     CURSOR_INVALID = "cursor_invalid"
     CURSOR_MISMATCH = "cursor_mismatch"
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
+    IDEMPOTENCY_KEY_REQUIRED = "idempotency_key_required"
     CREDENTIAL_IN_URL = "credential_in_url"
     UNAUTHENTICATED = "unauthenticated"
     CREDENTIAL_INVALID = "credential_invalid"
@@ -119,6 +120,9 @@ REGISTRY: Final[dict[Code, Row]] = {
         "never",
         "Invalid Idempotency-Key",
         "Send one key of 1 to 255 visible ASCII characters.",
+    ),
+    Code.IDEMPOTENCY_KEY_REQUIRED: _R(
+        400, 107, 3501, "never", "Idempotency-Key required", "Send an Idempotency-Key with every write."
     ),
     Code.CREDENTIAL_IN_URL: _R(
         400,

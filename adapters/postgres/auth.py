@@ -43,6 +43,7 @@ class Options:
     unknown_namespaces: Literal["allow", "refuse"] | None = None
     name: str | None = None
     token_secret: bytes | None = None
+    require_idempotency_key: bool | None = None
 
 
 class AuthStore:
@@ -107,6 +108,7 @@ class AuthStore:
             options.unknown_namespaces,
             options.name,
             None if secret is None else self._sealer.seal(secret, _place(organization_id)),
+            options.require_idempotency_key,
         )
         return row is not None
 
@@ -153,6 +155,7 @@ class AuthStore:
             row["client_insecure"],
             row["unknown_namespaces"],
             self._sealer.open(row["token_secret_sealed"], _place(organization_id)),
+            row["require_idempotency_key"],
         )
 
 

@@ -13,7 +13,7 @@ class Organization:
 
     `client_publish`: users with a connection token may publish. `anonymous`: connections without any
     credential are let in. `client_insecure`: they are let in and may do everything but enter `$`
-    channels, for development.
+    channels, for development. `require_idempotency_key`: a write over REST without a key is refused.
     """
 
     organization_id: bytes
@@ -26,6 +26,7 @@ class Organization:
     unknown_namespaces: Literal["allow", "refuse"]
     token_secret: bytes = field(repr=False)
     """Signs connection tokens; opened, so never to be logged or answered."""
+    require_idempotency_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

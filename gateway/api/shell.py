@@ -51,6 +51,7 @@ _ENDS_CONNECTION: Final = frozenset(
 _CLOSE: Final[Header] = (b"connection", b"close")
 _HTTP_SERVER_ERRORS: Final = 500
 _NO_CONTENT: Final = 204
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _WITHOUT_BODY: Final = frozenset({_NO_CONTENT, 304})
 _CLIENT_REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -172,6 +173,8 @@ class Shell:
             _check_version(headers)
             require(principal, endpoint.scope)
             _check_accept(headers)
+            if scope["method"] in _WRITES and b"idempotency-key" not in headers:
+                await self._check_key_is_optional(principal)
         path: str = scope["path"]
         params: dict[str, str] = scope.get("path_params") or {}
         return Call(
@@ -183,6 +186,11 @@ class Shell:
             headers,
             principal,
         )
+
+    async def _check_key_is_optional(self, principal: Principal) -> None:
+        organization = await self._authenticator.organization(principal.organization_id)
+        if organization.require_idempotency_key:
+            raise TidingsError(Code.IDEMPOTENCY_KEY_REQUIRED)
 
     async def refuse(self, error: TidingsError, scope: Scope, send: Send) -> int:
         """Answer with a problem and return its status."""

@@ -5,12 +5,12 @@ SELECT organization_id, api_key_id, name, scopes, expires_at, revoked_at FROM ap
 -- organization --
 -- One organization and its options.
 SELECT organization_id, name, environment, status, client_publish, anonymous, client_insecure, unknown_namespaces,
-       token_secret_sealed FROM organizations WHERE organization_id = $1
+       require_idempotency_key, token_secret_sealed FROM organizations WHERE organization_id = $1
 
 -- organizations --
 -- All of them, for the operator.
 SELECT organization_id, name, environment, status, client_publish, anonymous, client_insecure, unknown_namespaces,
-       token_secret_sealed FROM organizations ORDER BY created_at, organization_id LIMIT $1
+       require_idempotency_key, token_secret_sealed FROM organizations ORDER BY created_at, organization_id LIMIT $1
 
 -- insert_organization --
 -- A new tenant.
@@ -37,7 +37,7 @@ UPDATE organizations
    SET client_publish = coalesce($2, client_publish), anonymous = coalesce($3, anonymous),
        client_insecure = coalesce($4, client_insecure), unknown_namespaces = coalesce($5, unknown_namespaces),
        name = coalesce($6, name), token_secret_sealed = coalesce($7, token_secret_sealed),
-       version = version + 1, updated_at = clock_timestamp()
+       require_idempotency_key = coalesce($8, require_idempotency_key), version = version + 1, updated_at = clock_timestamp()
  WHERE organization_id = $1 RETURNING organization_id
 
 -- insert_key --

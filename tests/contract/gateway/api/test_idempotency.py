@@ -119,3 +119,23 @@ def test_a_replay_never_shows_what_the_callers_scopes_do_not_allow(database_url:
             assert refused.code == "permission_denied"
 
     run(scenario())
+
+
+def test_an_organization_may_insist_on_keys(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            await api.options(require_idempotency_key=True)
+            for method, path, body in (
+                ("POST", "/v1/rooms", {"name": "A"}),
+                ("PUT", "/v1/rooms/ext:a", {"name": "A"}),
+                ("PATCH", "/v1/rooms/ext:a", {"name": "B"}),
+                ("DELETE", "/v1/rooms/ext:a", None),
+                ("POST", "/v1/channels/news/publications", {"data": 1}),
+                ("POST", "/v1/publish", {"items": [{"channel": "news", "data": 1}]}),
+            ):
+                answer = await api.call(method, path, body)
+                assert (answer.status, answer.code) == (400, "idempotency_key_required")
+                assert (await api.call(method, path, body, idempotency_key=method + path)).status < 300
+            assert (await api.get("/v1/rooms")).status == 200
+
+    run(scenario())
