@@ -104,7 +104,6 @@ class StreamPartition:
         self._log = structlog.get_logger().bind(partition=partition_id, owner=owner)
 
     # --- what others ask
-    # --------------------------------------------------------------------------------------------
 
     def submit(self, command: Command, source: object) -> asyncio.Future[Outcome]:
         """Queue one command. A repeat of one in flight joins it; another request under its key is refused."""
@@ -168,8 +167,7 @@ class StreamPartition:
         self._wake.set()
         return await future
 
-    # --- owning -----------------------------------------------------------------------------------------
-    # ------------
+    # --- owning
 
     async def open(self, *, force_epoch: int | None = None) -> bool:
         """Try once to take the partition: free, one's own, or by force from the owner of `force_epoch`.
@@ -268,7 +266,6 @@ class StreamPartition:
         return batch
 
     # --- one batch
-    # --------------------------------------------------------------------------------------------------
 
     async def _commit(self, batch: list[Pending]) -> None:
         """Bring a batch to its end, whatever it takes: every command in it is answered."""
@@ -353,7 +350,6 @@ class StreamPartition:
             pending.outcome.set_result(outcome)
 
     # --- what else the connection does
-    # ------------------------------------------------------------------------------
 
     async def _renew(self) -> None:
         assert self._connection is not None  # noqa: S101 (`_round` made sure of it)
@@ -430,7 +426,6 @@ class StreamPartition:
         return False
 
     # --- time and endings
-    # -------------------------------------------------------------------------------------------
 
     def _learn_time(self, database_now: Instant) -> None:
         self._database_ahead_s = database_now / 1_000_000 - self._clock.monotonic()

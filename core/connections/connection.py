@@ -177,7 +177,6 @@ class Connection:
         return self._state is _State.CLOSED
 
     # --- what the client says
-    # ---------------------------------------------------------------------------------------
 
     def receive(self, commands: Iterable[Command]) -> list[Effect]:
         """Take the commands of one frame, in order."""
@@ -287,7 +286,6 @@ class Connection:
         return [Send(command.id, ErrorReply(_MAP_REFUSED if command.method == "map" else _UNSERVED))]
 
     # --- what became of effects
-    # -------------------------------------------------------------------------------------
 
     def connected(
         self,
@@ -374,8 +372,7 @@ class Connection:
         """The server itself ended a subscription."""
         self.subscriptions.discard(channel)
 
-    # --- time -------------------------------------------------------------------------------------------
-    # ------------
+    # --- time
 
     @property
     def due_s(self) -> float:

@@ -83,7 +83,6 @@ class Client:
         return self._connection.due_s
 
     # --- from the transport
-    # -----------------------------------------------------------------------------------------
 
     def receive(self, message: bytes) -> None:
         """Take one whole message of the client."""
@@ -131,7 +130,6 @@ class Client:
                 self._queue(encode_unsubscribe(name, UNSUBSCRIBE_INSUFFICIENT))
 
     # --- effects
-    # ----------------------------------------------------------------------------------------------------
 
     def _run(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -236,7 +234,6 @@ class Client:
         self._reply(effect.command.id, page)
 
     # --- subscriptions
-    # ----------------------------------------------------------------------------------------------
 
     async def _join(self, effect: Join) -> None:
         command, feed = effect.command, self._feed
@@ -330,8 +327,7 @@ class Client:
         ):
             await self._replica.clock.sleep(DRAIN_CHECK_S)
 
-    # --- outbox -----------------------------------------------------------------------------------------
-    # ------------
+    # --- outbox
 
     def _reply(self, id_: int, reply: Reply) -> None:
         if not self._connection.is_closed:

@@ -100,7 +100,6 @@ class Feed:
             await asyncio.shield(self._changed)
 
     # --- what the link says
-    # -----------------------------------------------------------------------------------------
 
     def on_head(self, head: Head) -> None:
         """Take an announced head: the beginning, a sign that nothing was missed, or that something was."""
@@ -149,7 +148,6 @@ class Feed:
         self._waiting += events
 
     # --- dispatch
-    # ---------------------------------------------------------------------------------------------------
 
     def _dispatch(self, events: tuple[Event, ...] | list[Event]) -> None:
         channels, touched = self.channels, self._touched
@@ -188,8 +186,7 @@ class Feed:
     def _broken(self) -> None:
         self._on_break(self)
 
-    # --- gaps -------------------------------------------------------------------------------------------
-    # ------------
+    # --- gaps
 
     def _fill(self) -> None:
         if not self._filling:

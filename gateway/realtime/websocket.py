@@ -51,7 +51,6 @@ class WebSocket(WSListener):
         self._closing = False
 
     # --- what a client uses
-    # -----------------------------------------------------------------------------------------
 
     def send(self, payload: bytes) -> None:
         """Send one message."""
@@ -74,7 +73,6 @@ class WebSocket(WSListener):
         return 0 if self._transport is None else self._writer.get_write_buffer_size()
 
     # --- what picows calls
-    # ------------------------------------------------------------------------------------------
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Begin."""
