@@ -1,0 +1,377 @@
+"""One partition and its only pen: what it answers when, and what holds when it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from actors.streams.partition import FencedError, StreamPartition
+from adapters.clock import SystemClock
+from adapters.postgres.commit import CommitConnection
+from adapters.schemas import load_catalog
+from core.streams.command import Command, Create, Operation, Publish
+from core.streams.event import EphemeralPublication, Event, LiveBatch
+from core.streams.outcome import Committed, Outcome, Refused, Unknown
+from settings import Log
+from tests.helpers.loop import run
+from tests.helpers.organizations import make_organization
+from tests.helpers.owners import ENTROPY, SCHEMAS, command, publish
+
+CATALOG = load_catalog(SCHEMAS)
+KILL_OWNERS = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+     WHERE application_name = 'tidings-owner' AND datname = current_database()
+"""
+ROW = "SELECT owner, epoch, lease_until FROM partitions WHERE partition_id = 0"
+HOLD_HEADS = "SELECT FROM stream_heads FOR UPDATE"  # an append waits there
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+
+
+class Hall:
+    """Hears what is committed; notes for each command that it had its answer before anybody heard of it."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.ephemeral: list[EphemeralPublication] = []
+        self.unanswered: dict[bytes, asyncio.Future[Outcome]] = {}
+
+    def on_live(self, batch: LiveBatch) -> None:
+        self.events += batch.events
+        assert all(self.unanswered[event.id].done() for event in batch.events if event.id in self.unanswered)
+
+    def on_ephemeral(self, publication: EphemeralPublication) -> None:
+        self.ephemeral.append(publication)
+
+
+class Desk:
+    """A partition that runs, its hall, and a connection beside it."""
+
+    def __init__(self, partition: StreamPartition, hall: Hall, admin: asyncpg.Connection) -> None:
+        self.partition = partition
+        self.hall = hall
+        self.admin = admin
+        self.running: asyncio.Task[None] | None = None
+
+    def start(self) -> asyncio.Task[None]:
+        self.running = asyncio.create_task(self.partition.run())
+        return self.running
+
+    def submit(self, one: Command, source: object = "link") -> asyncio.Future[Outcome]:
+        future = self.partition.submit(one, source)
+        self.hall.unanswered[one.event_id] = future
+        return future
+
+    async def seqs_in_log(self) -> list[int]:
+        rows = await self.admin.fetch("SELECT seq FROM events ORDER BY organization_id, seq")
+        return [row["seq"] for row in rows]
+
+    async def until_it_waits(self) -> None:
+        """Return once an append waits for a lock."""
+        async with asyncio.timeout(10):
+            while not await self.admin.fetchval(WAITING):  # noqa: ASYNC110 (it happens in the database)
+                await asyncio.sleep(0.01)
+
+
+def partition_of(
+    database_url: str, hall: Hall, *, owner: str = "owner", log: Log | None = None
+) -> StreamPartition:
+    settings = log or Log()
+    return StreamPartition(
+        0,
+        owner,
+        "127.0.0.1:1",
+        lambda: CommitConnection.open(database_url, deadline_s=settings.commit_deadline_s),
+        settings,
+        CATALOG,
+        SystemClock(),
+        hall,
+    )
+
+
+@asynccontextmanager
+async def desk(database_url: str, *, log: Log | None = None, starts: bool = True) -> AsyncIterator[Desk]:
+    """Give a partition that was taken; it runs unless it is to be started later."""
+    hall = Hall()
+    partition = partition_of(database_url, hall, log=log)
+    admin = await asyncpg.connect(database_url)
+    given = Desk(partition, hall, admin)
+    try:
+        assert await partition.open()
+        if starts:
+            given.start()
+        yield given
+    finally:
+        partition.stop()
+        await asyncio.wait({given.running or given.start()})
+        await admin.close()
+
+
+def committed(outcome: Outcome) -> Committed:
+    assert isinstance(outcome, Committed), outcome
+    return outcome
+
+
+def code_of(outcome: Outcome) -> str:
+    assert isinstance(outcome, Refused), outcome
+    return outcome.code
+
+
+def within(org: bytes, operation: Operation, left_ms: int) -> Command:
+    return Command(org, ENTROPY.id(), operation, left_ms)
+
+
+# Owning
+
+
+def test_only_one_has_it_until_it_is_given_up_or_taken_by_force(database_url: str) -> None:
+    async def scenario() -> None:
+        rival = partition_of(database_url, Hall(), owner="rival")
+        async with desk(database_url) as here:
+            assert not await rival.open()
+            assert not await rival.open(force_epoch=here.partition.epoch - 1)
+            here.partition.stop()
+            assert here.running is not None
+            await here.running
+            assert (await here.admin.fetchrow(ROW))["owner"] is None
+            assert await rival.open()
+            assert rival.epoch > here.partition.epoch
+            rival.stop()
+            await rival.run()
+
+    run(scenario())
+
+
+def test_a_lease_is_renewed_while_nothing_happens(database_url: str) -> None:
+    async def scenario() -> None:
+        async with desk(database_url, log=Log(lease_renew_s=0.05)) as here:
+            first = (await here.admin.fetchrow(ROW))["lease_until"]
+            async with asyncio.timeout(5):
+                while (await here.admin.fetchrow(ROW))["lease_until"] == first:  # noqa: ASYNC110 (as above)
+                    await asyncio.sleep(0.01)
+            assert (await here.admin.fetchrow(ROW))["epoch"] == here.partition.epoch
+
+    run(scenario())
+
+
+def test_who_was_fenced_writes_nothing_answers_everybody_and_ends(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        rival = partition_of(database_url, Hall(), owner="rival")
+        async with desk(database_url) as here:
+            committed(await here.submit(publish(org, "room:1")))
+            assert await rival.open(force_epoch=here.partition.epoch)
+            late = [here.submit(publish(org, "room:1")) for _ in range(10)]
+            assert here.running is not None
+            with pytest.raises(FencedError):
+                await here.running
+            assert {code_of(outcome) for outcome in await asyncio.gather(*late)} == {"partition_moving"}
+            assert await here.seqs_in_log() == [1]
+            assert len(here.hall.events) == 1
+            rival.stop()
+            await rival.run()
+
+    run(scenario())
+
+
+def test_a_lost_connection_is_replaced_under_a_new_epoch_and_nothing_is_lost(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            epoch = here.partition.epoch
+            outcomes: list[Outcome] = []
+            for turn in range(5):
+                work = [here.submit(publish(org, "room:1")) for _ in range(40)]
+                assert await here.admin.fetchval(KILL_OWNERS) <= 1
+                outcomes += await asyncio.gather(*work)
+                assert here.partition.epoch <= epoch + turn + 1
+            assert here.partition.epoch > epoch
+            assert [committed(outcome).seq for outcome in outcomes] == list(range(1, 201))
+            assert await here.seqs_in_log() == list(range(1, 201))
+            assert [event.seq for event in here.hall.events] == list(range(1, 201))
+
+    run(scenario())
+
+
+def test_stopping_commits_what_is_queued_and_takes_no_more(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url, log=Log(batch_commands_max=7)) as here:
+            queued = [here.submit(publish(org, "room:1")) for _ in range(50)]
+            here.partition.stop()
+            assert code_of(await here.submit(publish(org, "room:1"))) == "partition_moving"
+            assert here.running is not None
+            await here.running
+            assert [committed(future.result()).seq for future in queued] == list(range(1, 51))
+            assert code_of(await here.submit(publish(org, "room:1"))) == "partition_moving"
+            assert await here.seqs_in_log() == list(range(1, 51))
+
+    run(scenario())
+
+
+# Answering
+
+
+def test_nothing_is_answered_or_heard_before_it_is_durable(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            transaction = here.admin.transaction()
+            await transaction.start()
+            await here.admin.execute(HOLD_HEADS)
+            one = here.submit(publish(org, "room:1"))
+            await here.until_it_waits()
+            assert not one.done()
+            assert here.hall.events == []
+            await transaction.commit()
+            assert committed(await one).seq == 1
+            assert [event.seq for event in here.hall.events] == [1]
+
+    run(scenario())
+
+
+def test_a_repeat_in_flight_joins_and_another_request_under_its_key_is_told_to_wait(
+    database_url: str,
+) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            one = publish(org, "room:1", key="once")
+            first, joined = here.submit(one), here.submit(one)
+            assert joined is first
+            refusal = await here.submit(publish(org, "room:1", key="once"))
+            assert code_of(refusal) == "idempotency_in_flight"
+            assert committed(await first).seq == 1
+            later = committed(await here.submit(publish(org, "room:1", key="once")))
+            assert (later.replayed, later.seq) == (True, 1)
+            assert await here.seqs_in_log() == [1]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("log", [Log(queue_commands_max=10), Log(queue_bytes_max=3_000)])
+def test_a_full_queue_refuses_and_serves_again_when_it_has_room(database_url: str, log: Log) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url, log=log) as here:
+            futures = [here.submit(publish(org, "room:1")) for _ in range(30)]
+            outcomes = await asyncio.gather(*futures)
+            refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+            assert refused
+            assert {(outcome.code, outcome.retry_after_s) for outcome in refused} == {("capacity_reduced", 1)}
+            accepted = len(outcomes) - len(refused)
+            assert [committed(outcome).seq for outcome in outcomes[:accepted]] == list(range(1, accepted + 1))
+            assert committed(await here.submit(publish(org, "room:1"))).seq == accepted + 1
+
+    run(scenario())
+
+
+def test_a_command_whose_caller_no_longer_waits_has_no_effect(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url, starts=False) as here:
+            late = here.submit(within(org, Publish(("room:1",), b"late"), 0))
+            keyed = here.submit(Command(org, ENTROPY.id(), Publish(("room:1",), b"late"), 0, "key", b"f"))
+            good = here.submit(within(org, Publish(("room:1",), b"good"), 10_000))
+            here.start()
+            assert code_of(await late) == code_of(await keyed) == "deadline_exceeded"
+            assert committed(await good).seq == 1
+            again = committed(await here.submit(publish(org, "room:1", key="key")))
+            assert (again.replayed, again.seq) == (False, 2)
+
+    run(scenario())
+
+
+def test_what_a_lost_source_had_queued_never_takes_effect(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url, starts=False) as here:
+            lost = [publish(org, "room:1", key=f"k{n}") for n in range(5)]
+            kept = [publish(org, "room:1") for _ in range(5)]
+            futures = [here.submit(one, "lost") for one in lost]
+            others = [here.submit(one, "kept") for one in kept]
+            here.partition.forget("lost")
+            assert all(isinstance(future.result(), Unknown) for future in futures)
+            here.start()
+            assert [committed(outcome).seq for outcome in await asyncio.gather(*others)] == [1, 2, 3, 4, 5]
+            for one in lost:
+                assert await here.partition.find(org, one.event_id) is None
+            again = committed(await here.submit(publish(org, "room:1", key="k0"), "lost"))
+            assert (again.replayed, again.seq) == (False, 6)
+
+    run(scenario())
+
+
+def test_one_command_that_the_database_will_not_have_fails_alone(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url, starts=False) as here:
+            bad = Create("room", ENTROPY.id(), b'{"name":"R"}', "nul\0in a key")
+            operations = [Publish(("room:1",), b"1"), bad, Publish(("room:1",), b"2")]
+            futures = [here.submit(command(org, operation)) for operation in operations]
+            here.start()
+            first, second, third = await asyncio.gather(*futures)
+            assert (committed(first).seq, committed(third).seq) == (1, 2)
+            assert code_of(second) == "internal"
+            assert await here.seqs_in_log() == [1, 2]
+
+    run(scenario())
+
+
+# Questions
+
+
+def test_a_head_is_known_for_those_who_came_after_the_take_over_too(database_url: str) -> None:
+    async def scenario() -> None:
+        before = await make_organization(database_url)
+        async with desk(database_url) as here:
+            after = await make_organization(database_url)
+            elsewhere = await make_organization(database_url, partition_id=1)
+            ask = here.partition.head
+            heads = await asyncio.gather(ask(before), ask(after), ask(after), ask(elsewhere), ask(b"x" * 16))
+            assert [head and (head.organization_id, head.seq) for head in heads] == [
+                *((before, 0), (after, 0), (after, 0)),
+                *(None, None),
+            ]
+            committed(await here.submit(publish(after, "room:1")))
+            told = here.partition.heads({before, after, elsewhere})
+            assert {head.organization_id: head.seq for head in told} == {before: 0, after: 1}
+
+    run(scenario())
+
+
+def test_what_became_of_a_command_is_told_when_it_is_decided(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            transaction = here.admin.transaction()
+            await transaction.start()
+            await here.admin.execute(HOLD_HEADS)
+            one = publish(org, "room:1")
+            outcome = here.submit(one)
+            asked = asyncio.create_task(here.partition.find(org, one.event_id))
+            await here.until_it_waits()
+            assert not asked.done()
+            await transaction.commit()
+            assert await asked == await outcome
+            found = await here.partition.find(org, one.event_id)
+            assert committed(await outcome).seq == committed(found or Unknown()).seq == 1
+            assert await here.partition.find(org, ENTROPY.id()) is None
+
+    run(scenario())
+
+
+def test_an_ephemeral_publication_is_heard_and_leaves_no_trace(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            typing = Publish(("room:1", "room:2"), b"typing", ephemeral=True)
+            outcome = committed(await here.submit(command(org, typing)))
+            assert (outcome.seq, outcome.offsets) == (0, ())
+            assert [heard.channel for heard in here.hall.ephemeral] == ["room:1", "room:2"]
+            assert await here.seqs_in_log() == []
+
+    run(scenario())
