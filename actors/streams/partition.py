@@ -317,7 +317,10 @@ class StreamPartition:
         for _ in range(ROUNDS_MAX):
             needs = needs_of(commands, self._memory, found, self._catalog)
             if not needs:
-                break
+                decision = decide(commands, self._memory, found, self._catalog, self._now())
+                if not decision.unread:
+                    return decision
+                needs = decision.unread
             await self._read(needs, found)
         return decide(commands, self._memory, found, self._catalog, self._now())
 

@@ -25,7 +25,7 @@ def found_in(rows: list[Any]) -> Found:
                 found.externals[organization_id, resource.type, resource.external_id] = resource.key
             case "referrer":
                 resource = _add_resource(found, organization_id, row)
-                field, _, refers_to = row["c"].partition(" ")
+                field, _, refers_to = row["c"].rpartition(" ")  # an id holds no space; a field's name may
                 key = (organization_id, resource.type, field, refers_to)
                 found.referrers.setdefault(key, []).append(resource.key)
             case kind:

@@ -6,6 +6,7 @@ in statements is constant.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from core.resources.row import ExternalKey, ResourceKey, ResourceRow
 from core.streams.event import Event
@@ -48,6 +49,9 @@ class StreamState:
     last_created_at: int = 0
 
 
+NEEDS: Final = ("organizations", "channels", "keys", "resources", "externals", "referrers")
+
+
 @dataclass(slots=True)
 class Needs:
     """What the decisions of one batch depend on and memory does not hold."""
@@ -58,6 +62,11 @@ class Needs:
     resources: set[ResourceKey] = field(default_factory=set)
     externals: set[ExternalKey] = field(default_factory=set)
     referrers: set[ReferrerKey] = field(default_factory=set)
+
+    def add(self, more: "Needs") -> None:
+        """Need that, too."""
+        for name in NEEDS:
+            getattr(self, name).update(getattr(more, name))
 
     def __bool__(self) -> bool:
         return bool(
@@ -87,8 +96,7 @@ class Found:
 
     def add(self, needs: Needs, more: "Found") -> None:
         """Take in the answer to one more read."""
-        for name in ("organizations", "channels", "keys", "resources", "externals", "referrers"):
-            getattr(self.asked, name).update(getattr(needs, name))
+        self.asked.add(needs)
         for name in ("streams", "channels", "keys", "resources", "externals", "referrers"):
             getattr(self, name).update(getattr(more, name))
 

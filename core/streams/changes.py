@@ -6,9 +6,7 @@ A change is worked out completely before any of it counts: it either returns wha
 leaves no trace.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -19,93 +17,13 @@ from core.resources.document import DOCUMENT_BYTES_MAX, invalid, validate, witho
 from core.resources.patch import is_same, merge, previous_attributes
 from core.resources.resource import Change, event_data, event_type, render_document
 from core.resources.schema import Catalog, ResourceType
-from core.streams.append import REFERRERS_MAX, ExternalKey, Found, ResourceKey, ResourceRow
+from core.streams.append import REFERRERS_MAX, ResourceKey, ResourceRow
 from core.streams.command import Condition, Create, Delete, Patch, Put, Target
 from core.streams.outcome import Effect
 from core.streams.references import resolved, target_of
+from core.streams.view import Draft, Result, View
 
-
-@dataclass(slots=True)
-class Draft:
-    """One event that a change wants to append, before it has a number."""
-
-    type: str
-    data: bytes
-    channels: tuple[str, ...]
-    subject: str
-
-
-@dataclass(slots=True)
-class Result:
-    """What a change does: its rows, its events (the change's own first), and what its caller is told."""
-
-    effect: Effect
-    resource_id: bytes
-    document: bytes
-    version: int
-    rows: list[ResourceRow] = field(default_factory=list)
-    deletions: list[ResourceRow] = field(default_factory=list)
-    drafts: list[Draft] = field(default_factory=list)
-
-
-class View:
-    """Resources as the next change sees them: what was read, overlaid by what the batch has done.
-
-    A view on top of another belongs to one atomic command: it is merged down when all of it succeeded.
-    """
-
-    def __init__(self, found: Found, below: "View | None" = None) -> None:
-        self._found = found
-        self._below = below
-        self.rows: dict[ResourceKey, ResourceRow | None] = {}
-        self.externals: dict[ExternalKey, ResourceKey | None] = {}
-
-    def row(self, key: ResourceKey) -> ResourceRow | None:
-        """Return a resource, or None."""
-        if key in self.rows:
-            return self.rows[key]
-        return self._below.row(key) if self._below is not None else self._found.resources.get(key)
-
-    def by_external(self, key: ExternalKey) -> ResourceRow | None:
-        """Return a resource by its own id, or None."""
-        if key in self.externals:
-            target = self.externals[key]
-            return None if target is None else self.row(target)
-        if self._below is not None:
-            found = self._below.by_external(key)
-            return None if found is None else self.row(found.key)
-        target = self._found.externals.get(key)
-        return None if target is None else self.row(target)
-
-    def overlaid(self) -> Iterator[ResourceKey]:
-        """Yield the keys of what the batch has touched."""
-        yield from self.rows
-        if self._below is not None:
-            yield from self._below.overlaid()
-
-    def referrers(self, organization_id: bytes, type_: str, name: str, refers_to: str) -> list[ResourceRow]:
-        """Return the resources whose field refers to this public id, those of the batch included."""
-        keys = dict.fromkeys(self._found.referrers.get((organization_id, type_, name, refers_to), []))
-        keys.update(dict.fromkeys(k for k in self.overlaid() if k[0] == organization_id and k[1] == type_))
-        rows = (self.row(key) for key in keys)
-        return [row for row in rows if row is not None and orjson.loads(row.data).get(name) == refers_to]
-
-    def apply(self, result: Result) -> None:
-        """Let the next change see what this one did."""
-        for row in result.rows:
-            self.rows[row.key] = row
-            if row.external_id:
-                self.externals[row.organization_id, row.type, row.external_id] = row.key
-        for row in result.deletions:
-            self.rows[row.key] = None
-            if row.external_id:
-                self.externals[row.organization_id, row.type, row.external_id] = None
-
-    def merge_down(self) -> None:
-        """Give everything to the view below: the atomic command succeeded."""
-        assert self._below is not None  # noqa: S101 (only views of atomic commands are merged)
-        self._below.rows.update(self.rows)
-        self._below.externals.update(self.externals)
+_TOO_MANY: Final = f"More than {REFERRERS_MAX} resources refer to it"
 
 
 class Changes:
@@ -257,39 +175,65 @@ class Changes:
             raise TidingsError(Code.NOT_FOUND)
         _check_condition(type_, row, change.condition)
         result = Result("deleted", row.id, b"", row.version)
-        self._remove(type_, row, result)
+        # Step by step on a view of its own: one resource may refer to several that go.
+        view = self._view.above()
+        Changes(self._catalog, view, self._organization_id, self._now).remove(type_, row, result)
+        result.rows = [row for row in view.rows.values() if row is not None]
         public = encode(type_.id_prefix, row.id)
         result.document = orjson.dumps({"id": public, "object": type_.name, "deleted": True})
         return result
 
-    def _remove(self, type_: ResourceType, row: ResourceRow, result: Result) -> None:
+    def remove(self, type_: ResourceType, row: ResourceRow, result: Result) -> None:
+        """Take a resource out of the view, with what must go along, and note in `result` what that makes.
+
+        Raises:
+            TidingsError: `conflict`, others refer to it and stay, or too many do.
+        """
         document = orjson.loads(row.data)
         rendered = self._render(type_, row, document)
+        draft = self._draft(type_, "deleted", row.id, document, event_data(rendered, None))
+        step = Result("deleted", row.id, b"", row.version, [], [row], [draft])
+        self._view.apply(step)
         result.deletions.append(row)
-        result.drafts.append(self._draft(type_, "deleted", row.id, document, event_data(rendered, None)))
+        result.drafts.append(draft)
         public = encode(type_.id_prefix, row.id)
-        gone = {deleted.key for deleted in result.deletions}
+        by_type: dict[str, list[str]] = {}
         for referring, name in self._catalog.referrers_of(type_.name):
-            for referrer in self._view.referrers(self._organization_id, referring.name, name, public):
-                if referrer.key in gone:
-                    continue
-                if len(result.deletions) + len(result.rows) > REFERRERS_MAX:
-                    raise TidingsError(Code.CONFLICT, f"More than {REFERRERS_MAX} resources refer to it.")
-                self._let_go(referring, name, referrer, result)
+            by_type.setdefault(referring.name, []).append(name)
+        for type_name, names in by_type.items():
+            self._let_go_all(self._catalog.by_name[type_name], names, row, public, result)
 
-    def _let_go(self, type_: ResourceType, name: str, referrer: ResourceRow, result: Result) -> None:
-        match type_.on_delete.get(name, "refuse"):
-            case "cascade":
-                self._remove(type_, referrer, result)
-            case "set_null":
-                document = orjson.loads(referrer.data)
-                document.pop(name, None)
-                change = self._write(type_, referrer.id, referrer.external_id, document, referrer, "patched")
-                result.rows += change.rows
-                result.drafts += change.drafts
-            case "refuse":
-                public = encode(type_.id_prefix, referrer.id)
-                raise TidingsError(Code.CONFLICT, f"{public} refers to it in {name}.")
+    def _let_go_all(
+        self, type_: ResourceType, names: list[str], target: ResourceRow, public: str, result: Result
+    ) -> None:
+        fields: dict[ResourceKey, list[str]] = {}
+        for name in names:
+            referrers, are_all = self._view.referrers(target, type_.name, name, public)
+            if not are_all:
+                also = f", {encode(type_.id_prefix, referrers[0].id)} among them" if referrers else ""
+                raise TidingsError(Code.CONFLICT, f"{_TOO_MANY}{also}.")
+            for referrer in referrers:
+                fields.setdefault(referrer.key, []).append(name)
+        for key, through in fields.items():
+            now = self._view.row(key)
+            if now is None:
+                continue  # gone meanwhile, with another one that it refers to
+            if len(self._view.rows) > REFERRERS_MAX:
+                raise TidingsError(Code.CONFLICT, f"{_TOO_MANY}.")
+            self._let_go(type_, through, now, result)
+
+    def _let_go(self, type_: ResourceType, names: list[str], referrer: ResourceRow, result: Result) -> None:
+        policies = {type_.on_delete.get(name, "refuse"): name for name in names}
+        if "refuse" in policies:
+            public = encode(type_.id_prefix, referrer.id)
+            raise TidingsError(Code.CONFLICT, f"{public} refers to it in {policies['refuse']}.")
+        if "cascade" in policies:
+            self.remove(type_, referrer, result)
+            return
+        document = {key: value for key, value in orjson.loads(referrer.data).items() if key not in names}
+        change = self._write(type_, referrer.id, referrer.external_id, document, referrer, "patched")
+        self._view.apply(change)
+        result.drafts += change.drafts
 
 
 def _check_condition(type_: ResourceType, row: ResourceRow, condition: Condition) -> None:

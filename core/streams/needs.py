@@ -1,7 +1,8 @@
-"""What a batch must know before it can be decided.
+"""What a batch must know before it can be decided, as far as its commands alone tell.
 
 Asked again after each read, until it needs nothing more: an `ext:` id must be found before the channels
-of its resource are known. Every round is one statement for the whole batch, and there are at most
+of its resource are known. What only deciding shows, since one command changes what another finds, the
+decision itself asks for. Every round is one statement for the whole batch, and there are at most
 `ROUNDS_MAX`.
 """
 
@@ -143,9 +144,3 @@ class _ResourceNeeds:
                 else:
                     document = orjson.loads(referrer.data)
                     self._document(referring, referrer.id, document)
-
-
-def missing_channels(organization_id: bytes, channels: Iterable[str], memory: Memory, found: Found) -> bool:
-    """Say whether the last offset of one of these channels was never asked for."""
-    keys = ((organization_id, channel) for channel in channels)
-    return any(memory.offset_of(key) is None and key not in found.asked.channels for key in keys)

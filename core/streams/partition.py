@@ -12,23 +12,32 @@ from typing import Final
 from core.errors import Code, TidingsError
 from core.instants import DAY, Instant
 from core.resources.schema import Catalog
-from core.streams.append import Append, Found, KeyRow, ResourceKey, ResourceRow, StreamMove, StreamState
-from core.streams.changes import Changes, Draft, Result, View
+from core.streams.append import (
+    Append,
+    Found,
+    KeyRow,
+    Needs,
+    ResourceKey,
+    ResourceRow,
+    StreamMove,
+    StreamState,
+)
+from core.streams.changes import Changes
 from core.streams.command import Atomic, Command, Publish
 from core.streams.event import PUBLICATION_CREATED, EphemeralPublication, Event, LiveBatch
 from core.streams.idempotency import answer_of, replay
 from core.streams.memory import Memory
-from core.streams.needs import missing_channels
 from core.streams.outcome import Committed, FieldError, Outcome, Refused
+from core.streams.view import Draft, Result, View
 
 ATOMIC_ITEMS_MAX: Final = 500
 
 
 @dataclass(slots=True)
 class Decision:
-    """What to write, and what to do once it is durable: answer `outcomes` (parallel to the commands).
+    """What to write, what to answer once it is durable (parallel to the commands), what to send then.
 
-    Then send the rest.
+    As long as `unread` names something, this is no decision yet: read it and decide again.
     """
 
     append: Append
@@ -36,6 +45,7 @@ class Decision:
     live: list[LiveBatch]
     ephemeral: list[EphemeralPublication]
     streams: dict[bytes, StreamState]
+    unread: Needs
 
 
 def decide(commands: list[Command], memory: Memory, found: Found, catalog: Catalog, now: Instant) -> Decision:
@@ -110,7 +120,7 @@ class _Batch:
         if isinstance(operation, Atomic):
             return self._atomic(command, operation, stream)
         result = self._changes(command, stream.view).decide(operation)
-        self._check_channels(command, result.drafts)
+        self._check_channels(command, result.drafts, stream.view)
         return self._write(command, command.event_id, result, stream, stream.view)
 
     def _changes(self, command: Command, view: View) -> Changes:
@@ -172,12 +182,9 @@ class _Batch:
         self._append.events.append((organization_id, state.last_day, event))
         return event
 
-    def _check_channels(self, command: Command, drafts: list[Draft]) -> None:
-        # Only a cascade longer than the rounds of reading leads here; without the offset nothing may be
-        # numbered.
+    def _check_channels(self, command: Command, drafts: list[Draft], view: View) -> None:
         for draft in drafts:
-            if missing_channels(command.organization_id, draft.channels, self._memory, self._found):
-                raise TidingsError(Code.CONFLICT, "Too many resources depend on it: delete those first.")
+            view.require_channels(command.organization_id, draft.channels, self._memory)
 
     def _write(
         self, command: Command, event_id: bytes, result: Result, stream: _Stream, view: View
@@ -208,7 +215,7 @@ class _Batch:
         )
 
     def _atomic(self, command: Command, operation: Atomic, stream: _Stream) -> Outcome:
-        view = View(self._found, stream.view)
+        view = stream.view.above()
         results: list[tuple[bytes, Publish | Result]] = []
         for index, item in enumerate(operation.items):
             if isinstance(item.change, Publish):
@@ -216,7 +223,7 @@ class _Batch:
                 continue
             try:
                 result = self._changes(command, view).decide(item.change)
-                self._check_channels(command, result.drafts)
+                self._check_channels(command, result.drafts, view)
             except TidingsError as error:
                 return _at_index(_refused(error), index)
             view.apply(result)
@@ -233,8 +240,9 @@ class _Batch:
 
     def decision(self, outcomes: list[Outcome]) -> Decision:
         """Return the whole batch."""
-        streams, live = {}, []
+        streams, live, unread = {}, [], Needs()
         for organization_id, stream in self._streams.items():
+            unread.add(stream.view.unread)
             if stream.events:
                 streams[organization_id] = stream.state
                 move = StreamMove(
@@ -244,7 +252,7 @@ class _Batch:
                 live.append(LiveBatch(organization_id, stream.state.epoch, tuple(stream.events)))
         self._append.resources = [row for row in self._rows.values() if row is not None]
         self._append.deletions = [key for key, row in self._rows.items() if row is None]
-        return Decision(self._append, outcomes, live, self._ephemeral, streams)
+        return Decision(self._append, outcomes, live, self._ephemeral, streams, unread)
 
 
 def _derived(event_id: bytes, number: int) -> bytes:

@@ -82,12 +82,15 @@ class Ledger:
         """Read, decide and append one batch, as an owner does."""
         found = Found()
         self.rounds = 0
-        while needs := needs_of(commands, self.memory, found, self.catalog):
-            self.rounds += 1
-            if self.rounds > ROUNDS_MAX:
+        while True:
+            needs = needs_of(commands, self.memory, found, self.catalog)
+            if not needs or self.rounds == ROUNDS_MAX:
+                decision = decide(list(commands), self.memory, found, self.catalog, now)
+                needs = decision.unread
+            if not needs or self.rounds == ROUNDS_MAX:
                 break
+            self.rounds += 1
             found.add(needs, self.read(needs))
-        decision = decide(list(commands), self.memory, found, self.catalog, now)
         self.append(decision.append)
         self.memory.commit(decision.append, decision.streams)
         return decision

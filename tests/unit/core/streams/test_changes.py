@@ -10,6 +10,8 @@ from core.resources.document import DOCUMENT_BYTES_MAX
 from core.resources.schema import Catalog, parse_type
 from core.streams.append import REFERRERS_MAX
 from core.streams.command import Condition, Create, Delete, Patch, Put, Target
+from core.streams.needs import ROUNDS_MAX
+from core.streams.outcome import Committed
 from tests.helpers.ledger import NOW, ORG, OTHER, Ledger, command, committed, new_id, refused
 
 NEW = Condition(must_not_exist=True)
@@ -202,3 +204,108 @@ def test_a_batch_sees_what_it_has_done_so_far() -> None:
     seen = [getattr(outcome, "effect", getattr(outcome, "code", "")) for outcome in outcomes]
     assert seen == ["created", "already_exists", "created", "deleted", "not_found", "created", "not_found"]
     assert [row.external_id for row in ledger.resources.values()] == ["top"]
+
+
+LINKS = Catalog(
+    [
+        parse_type("part.json", schema(
+            "part", "pa", {"root": TEXT, "parent": TEXT}, references={"root": "part", "parent": "part"},
+            on_delete={"root": "cascade", "parent": "cascade"})),
+        parse_type("account.json", schema("account", "ac", {"owner": TEXT}, references={"owner": "account"},
+                                          on_delete={"owner": "cascade"})),
+        parse_type("transfer.json", schema(
+            "transfer", "tr", {"source": TEXT, "target": TEXT, "memo": TEXT},
+            references={"source": "account", "target": "account"},
+            on_delete={"source": "set_null", "target": "set_null"})),
+        parse_type("claim.json", schema(
+            "claim", "cl", {"debtor": TEXT, "creditor": TEXT},
+            references={"debtor": "account", "creditor": "account"},
+            on_delete={"debtor": "set_null", "creditor": "cascade"})),
+    ]
+)  # fmt: skip
+
+
+def test_what_a_batch_deletes_hides_nobody_who_still_refers() -> None:
+    ledger = Ledger(TREE)
+    folder = create("folder", "top")
+    ledger.one(folder)
+    notes = [create("note", folder_id="ext:top") for _ in range(REFERRERS_MAX + 50)]
+    ledger.write([command(note) for note in notes])
+    deletes = [command(Delete(Target("note", note.id))) for note in notes[: REFERRERS_MAX + 1]]
+    outcomes = ledger.write([*deletes, command(Delete(Target("folder", folder.id), Condition(1)))]).outcomes
+    assert refused(outcomes[-1]).code == "conflict"
+    assert len(ledger.resources) == 50
+
+
+def test_too_many_that_refer_are_named_by_one_of_them() -> None:
+    ledger = Ledger(TREE)
+    ledger.one(create("folder", "top"))
+    ledger.write([command(create("note", folder_id="ext:top")) for _ in range(REFERRERS_MAX + 1)])
+    kept = refused(ledger.one(Delete(Target("folder", external_id="top"), Condition(1))))
+    assert kept.code == "conflict"
+    assert "no_" in kept.detail
+
+
+def test_a_cascade_goes_to_its_end_or_does_not_begin() -> None:
+    for length in (3, 8, 12):
+        ledger = Ledger(LINKS)
+        parts = [create("part", "p0")]
+        parts += [create("part", f"p{n}", parent=f"ext:p{n - 1}") for n in range(1, length)]
+        for part in parts:
+            ledger.one(part)
+        outcome = ledger.one(Delete(Target("part", parts[0].id)))
+        if isinstance(outcome, Committed):
+            assert ledger.resources == {}
+            assert types(ledger)[length:] == ["part.deleted"] * length
+        else:
+            assert refused(outcome).code == "conflict"
+            assert len(ledger.resources) == length
+    assert ledger.rounds == ROUNDS_MAX
+
+
+def test_what_is_reached_on_two_ways_goes_once() -> None:
+    ledger = Ledger(LINKS)
+    ledger.one(create("part", "a"))
+    ledger.one(create("part", "x", root="ext:a", parent="ext:a"))
+    ledger.one(create("part", "y", root="ext:a", parent="ext:x"))
+    committed(ledger.one(Delete(Target("part", external_id="a"))))
+    assert types(ledger)[3:] == ["part.deleted"] * 3
+    assert ledger.resources == {}
+
+
+def test_who_refers_through_two_fields_lets_go_of_both_at_once() -> None:
+    ledger = Ledger(LINKS)
+    ledger.one(create("account", "a"))
+    ledger.one(create("transfer", "t", source="ext:a", target="ext:a", memo="m"))
+    committed(ledger.one(Delete(Target("account", external_id="a"))))
+    assert types(ledger)[2:] == ["account.deleted", "transfer.updated"]
+    (row,) = ledger.resources.values()
+    assert (orjson.loads(row.data), row.version) == ({"memo": "m"}, 2)
+
+
+def test_who_goes_along_through_one_field_keeps_nothing_of_the_other() -> None:
+    ledger = Ledger(LINKS)
+    ledger.one(create("account", "a"))
+    ledger.one(create("account", "b", owner="ext:a"))
+    ledger.one(create("claim", "same", debtor="ext:a", creditor="ext:a"))
+    ledger.one(create("claim", "both", debtor="ext:a", creditor="ext:b"))
+    committed(ledger.one(Delete(Target("account", external_id="a"))))
+    assert ledger.resources == {}
+    deleted = [event for event in types(ledger) if event.endswith(".deleted")]
+    assert sorted(deleted) == ["account.deleted"] * 2 + ["claim.deleted"] * 2
+
+
+def test_what_a_batch_has_tied_goes_along_too() -> None:
+    ledger = Ledger(LINKS)
+    for name, tied in (("a", {}), ("x", {}), ("y", {"parent": "ext:x"})):
+        ledger.one(create("part", name, **tied))
+    tie = Patch(Target("part", external_id="x"), b'{"parent":"ext:a"}')
+    outcomes = ledger.write([command(tie), command(Delete(Target("part", external_id="a")))]).outcomes
+    assert [committed(outcome).effect for outcome in outcomes] == ["patched", "deleted"]
+    assert ledger.resources == {}
+
+
+@pytest.mark.parametrize("name", ["a\u0000", "", "a b", "a" * 129])
+def test_an_own_id_that_can_not_be_names_nothing(name: str) -> None:
+    faults = refused(Ledger(TREE).one(create("file", folder_id=f"ext:{name}"))).errors
+    assert [(fault.pointer, fault.code) for fault in faults] == [("#/folder_id", "not_found")]

@@ -6,7 +6,7 @@ from core.ids import encode
 from core.streams.append import Found
 from core.streams.command import Atomic, Create, Delete, Item, Patch, Publish, Put, Target
 from core.streams.memory import Memory
-from core.streams.needs import changes_in, missing_channels, needs_of
+from core.streams.needs import changes_in, needs_of
 from tests.helpers.ledger import CATALOG, ORG, Ledger, command, new_id, publish
 
 
@@ -73,10 +73,3 @@ def test_every_change_of_an_atomic_command_is_seen() -> None:
     atomic = Atomic(tuple(Item(new_id(), change) for change in changes))
     assert list(changes_in(atomic)) == changes
     assert list(changes_in(changes[0])) == changes[:1]
-
-
-def test_a_channel_that_was_never_asked_for_is_missing() -> None:
-    memory, found = Memory({}, 10), Found()
-    assert missing_channels(ORG, ["a"], memory, found)
-    found.asked.channels.add((ORG, "a"))
-    assert not missing_channels(ORG, ["a"], memory, found)

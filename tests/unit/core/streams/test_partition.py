@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.ids import encode
 from core.instants import DAY, Instant
 from core.streams.append import Found
 from core.streams.command import Atomic, Create, Item, Patch, Publish, Target
@@ -149,3 +150,16 @@ def test_deciding_changes_nothing_by_itself() -> None:
     first = decide(commands, ledger.memory, found, ledger.catalog, NOW)
     assert decide(commands, ledger.memory, found, ledger.catalog, NOW).append == first.append
     assert ledger.memory.streams[ORG].last_seq == 0
+
+
+def test_an_item_may_name_what_an_earlier_one_makes() -> None:
+    ledger = Ledger()
+    room = Create("room", new_id(), b'{"name":"a"}', "lobby")
+    message = Create("message", new_id(), b'{"room_id":"ext:lobby","text":"hi"}')
+    atomic = Atomic((Item(new_id(), room), Item(new_id(), message)))
+    assert len(committed(ledger.one(atomic)).items) == 2
+    assert {name for name, _ in ledger.events[ORG][-1].entries} >= {f"room:{encode('room', room.id)}"}
+    again = Create("room", new_id(), b'{"name":"b"}', "other")
+    text = Create("message", new_id(), b'{"room_id":"ext:other","text":"hi"}')
+    outcomes = ledger.write([command(again), command(text)]).outcomes
+    assert [committed(outcome).effect for outcome in outcomes] == ["created", "created"]
