@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.postgres.coalesced import Coalesced
-from adapters.postgres.codec import event_of, from_uuid, to_uuid
+from adapters.postgres.codec import Page, from_uuid, page_of, to_uuid
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from adapters.telemetry.tasks import Tasks
@@ -90,10 +90,35 @@ class ChannelReader:
         bytes_max: int = BYTES_MAX,
         reverse: bool = False,
     ) -> list[Event]:
+        """Return the events of a page, as `page` does."""
+        page = await self.page(
+            organization_id,
+            channel,
+            after_offset=after_offset,
+            before_offset=before_offset,
+            up_to_seq=up_to_seq,
+            limit=limit,
+            bytes_max=bytes_max,
+            reverse=reverse,
+        )
+        return page.events
+
+    async def page(
+        self,
+        organization_id: bytes,
+        channel: str,
+        *,
+        after_offset: int = 0,
+        before_offset: int = OFFSET_MAX,
+        up_to_seq: int,
+        limit: int,
+        bytes_max: int = BYTES_MAX,
+        reverse: bool = False,
+    ) -> Page:
         """Return the events of a channel: after `after_offset`, oldest first, or else newest first.
 
         Contiguous by offset from the first one on. At most `limit`, and never so many that all but the last
-        hold `bytes_max` bytes: a page may be short without being the last, so go on until one is empty.
+        hold `bytes_max` bytes: a page may be short without being the last, so go on while it has more.
 
         Args:
             organization_id: whose channel.
@@ -115,4 +140,4 @@ class ChannelReader:
             bytes_max,
             self._retention_days,
         )
-        return [event_of(row) for row in rows]
+        return page_of(rows)

@@ -1,5 +1,7 @@
-"""Between the database's values and ours: ids, days and instants."""
+"""Between the database's values and ours: ids, days, instants, and pages of events."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -13,6 +15,14 @@ from core.streams.event import Event, open_envelope
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY: Final = date(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in their order. `has_more`: the page was cut, by its limit or its bytes; more can be read."""
+
+    events: list[Event]
+    has_more: bool
 
 
 def to_uuid(raw: bytes) -> Any:
@@ -68,3 +78,8 @@ def event_of(row: Any) -> Event:
         created_at=from_timestamp(row["created_at"]),
         data=row["data"],
     )
+
+
+def page_of(rows: Sequence[Any]) -> Page:
+    """Return the page of rows that each say how many were `found`, one more than wanted among them."""
+    return Page([event_of(row) for row in rows], bool(rows) and rows[0]["found"] > len(rows))

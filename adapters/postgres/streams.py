@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adapters.postgres.codec import event_of, from_timestamp, from_uuid, to_uuid
+from adapters.postgres.codec import Page, event_of, from_timestamp, from_uuid, page_of, to_uuid
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from core.errors import Code, TidingsError
@@ -64,6 +64,27 @@ class LogReader:
         types: Sequence[str] = (),
         bytes_max: int = BYTES_MAX,
     ) -> list[Event]:
+        """Return the events of a page, as `page` does."""
+        page = await self.page(
+            organization_id,
+            after_seq=after_seq,
+            up_to_seq=up_to_seq,
+            limit=limit,
+            types=types,
+            bytes_max=bytes_max,
+        )
+        return page.events
+
+    async def page(
+        self,
+        organization_id: bytes,
+        *,
+        after_seq: int,
+        up_to_seq: int,
+        limit: int,
+        types: Sequence[str] = (),
+        bytes_max: int = BYTES_MAX,
+    ) -> Page:
         """Return at most `limit` events after `after_seq` and not above `up_to_seq`, oldest first.
 
         Without `types` the list is contiguous from its first event on; it begins after `after_seq + 1` only
@@ -80,7 +101,7 @@ class LogReader:
             rows = await self._database.fetch(self._sql["events_after_of_types"], *where, exact, prefixes)
         else:
             rows = await self._database.fetch(self._sql["events_after"], *where)
-        return [event_of(row) for row in rows]
+        return page_of(rows)
 
     async def first_seq(self, organization_id: bytes) -> int | None:
         """Return the oldest `seq` that can be read, or None when nothing can."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 import orjson
 
 from adapters.postgres.channels import ChannelHead, ChannelReader
+from adapters.postgres.codec import Page
 from core.auth.principal import Organization
 from core.channels.access import refusal_to_publish, refusal_to_read_history
 from core.errors import Code, TidingsError, bad_parameter
@@ -21,9 +22,9 @@ from gateway.api.batches import Batch, Item, Result, batch_answer, items_of
 from gateway.api.call import JSON, Answer, Call, Endpoint, Route
 from gateway.api.idempotency import fingerprint, key_of
 from gateway.api.outcomes import committed, status_of, write_headers
-from gateway.api.pages import CURSOR, LIMIT, Cursors, limit_of, list_answer
+from gateway.api.pages import AFTER, CURSOR, LIMIT, Cursors, limit_of, list_answer
 from gateway.api.publications import Publication, bad_channels, read_item, read_publication
-from gateway.api.streams import AFTER, LIMIT_DEFAULT, LIMIT_MAX, position_of
+from gateway.api.streams import LIMIT_DEFAULT, LIMIT_MAX, position_of
 from gateway.api.writing import Writing
 from gateway.auth import Authenticator
 from gateway.problems import problem_of
@@ -169,7 +170,7 @@ class Channels:
         head = await self._feed.head(call.organization_id)
         span = await self._reader.head(call.organization_id, channel, up_to_seq=head.seq)
         after, before = _bounds(asked, head, span, newest_first=newest_first)
-        events = await self._reader.publications(
+        page = await self._reader.page(
             call.organization_id,
             channel,
             after_offset=after,
@@ -179,16 +180,15 @@ class Channels:
             bytes_max=self._settings.page_bytes_max,
             reverse=newest_first,
         )
-        return self._page(call, channel, events, head, span)
+        return self._shown(call, channel, page, head, span)
 
-    def _page(self, call: Call, channel: str, events: list[Event], head: Head, span: ChannelHead) -> Answer:
+    def _shown(self, call: Call, channel: str, page: Page, head: Head, span: ChannelHead) -> Answer:
         cursor = None
-        if events:
-            last = _offset_in(events[-1], channel)
-            if last != (span.first_offset if _newest_first(call) else span.last_offset):
-                cursor = self._cursors.write(call, str(Position(head.epoch, last)).encode())
+        if page.has_more:
+            last = Position(head.epoch, _offset_in(page.events[-1], channel))
+            cursor = self._cursors.write(call, str(last).encode())
         entries = [
-            publication_entry(event, channel, _offset_in(event, channel), head.epoch) for event in events
+            publication_entry(event, channel, _offset_in(event, channel), head.epoch) for event in page.events
         ]
         position = {"epoch": head.epoch, "offset": span.last_offset, "seq": head.seq}
         return list_answer(call, entries, next_cursor=cursor, position=position)

@@ -6,7 +6,7 @@ from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 
@@ -16,8 +16,10 @@ from gateway.api.call import NO_STORE, Answer, Call, Header
 
 CURSOR: Final = "cursor"
 LIMIT: Final = "limit"
+AFTER: Final = "after"
 
 _FORMAT: Final = b"\x01"
+_PATH: Final = "/%:@!$&'()*+,;="
 _MAC_BYTES: Final = 16
 _LIST_BYTES: Final = 8
 
@@ -79,9 +81,13 @@ class Cursors:
 
 
 def _list_of(call: Call) -> bytes:
-    """Return what tells a list from others: whose it is, its path and filters, not how its pages look."""
-    look = (CURSOR, LIMIT, EXPAND)
-    filters = sorted((name, value) for name, value in call.query.items() if name not in look)
+    """Return what tells a list from others: whose it is, its path and filters.
+
+    Neither how its pages look, nor where it was begun: a cursor stands in for `after`, and links leave that
+    out.
+    """
+    apart = (CURSOR, LIMIT, EXPAND, AFTER)
+    filters = sorted((name, value) for name, value in call.query.items() if name not in apart)
     parts = orjson.dumps([call.organization_id.hex(), call.path, filters])
     return sha256(parts).digest()[:_LIST_BYTES]
 
@@ -123,5 +129,6 @@ def list_answer(
 
 
 def _link(call: Call, cursor: str, relation: str) -> bytes:
-    query = {name: value for name, value in call.query.items() if name not in (CURSOR, "after")}
-    return f'<{call.path}?{urlencode({**query, CURSOR: cursor})}>; rel="{relation}"'.encode()
+    query = {name: value for name, value in call.query.items() if name not in (CURSOR, AFTER)}
+    path = quote(call.path, safe=_PATH)  # a name may hold the characters that end a link
+    return f'<{path}?{urlencode({**query, CURSOR: cursor})}>; rel="{relation}"'.encode()

@@ -4,17 +4,17 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from adapters.postgres.codec import Page
 from adapters.postgres.streams import LogReader
 from core.errors import Code, TidingsError, bad_parameter
 from core.ids import decode
 from core.ports import LiveFeed
-from core.streams.event import Event, Head
+from core.streams.event import Head
 from core.streams.event_object import event_object
 from core.streams.position import Position, parse_position, require_readable
 from gateway.api.call import Answer, Call, Endpoint, Route
-from gateway.api.pages import CURSOR, LIMIT, Cursors, limit_of, list_answer
+from gateway.api.pages import AFTER, CURSOR, LIMIT, Cursors, limit_of, list_answer
 
-AFTER: Final = "after"
 TYPES: Final = "types"
 LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 1_000
@@ -62,38 +62,34 @@ class Streams:
         types = types_of(call.query.get(TYPES, ""))
         asked = position_of(call, self._cursors)
         head = await self._feed.head(call.organization_id)
-        events = await self._read(call, asked, head, limit, types)
-        shown = events[:limit]
-        more = len(events) > limit if types else bool(shown) and shown[-1].seq < head.seq
-        if types and not more:
-            # A page that its bytes have ended may be followed by others, whatever their types are.
-            more = sum(len(event.data) for event in shown) >= self._page_bytes_max
-        cursor = (
-            self._cursors.write(call, str(Position(head.epoch, shown[-1].seq)).encode()) if more else None
-        )
-        entries = [event_object(event, head.epoch) for event in shown]
+        page = await self._read(call, asked, head, limit, types)
+        cursor = None
+        if page.has_more:
+            last = Position(head.epoch, page.events[-1].seq)
+            cursor = self._cursors.write(call, str(last).encode())
+        entries = [event_object(event, head.epoch) for event in page.events]
         return list_answer(call, entries, next_cursor=cursor, position={"epoch": head.epoch, "seq": head.seq})
 
     async def _read(
         self, call: Call, asked: Position | None, head: Head, limit: int, types: Sequence[str]
-    ) -> list[Event]:
+    ) -> Page:
         organization_id = call.organization_id
         if asked is not None and (types or asked.epoch not in ("", head.epoch) or asked.number > head.seq):
             await self._check(organization_id, asked, head)
         after = 0 if asked is None else asked.number
-        events = await self._log.events(
+        page = await self._log.page(
             organization_id,
             after_seq=after,
             up_to_seq=head.seq,
-            limit=limit + 1 if types else limit,
+            limit=limit,
             types=types,
             bytes_max=self._page_bytes_max,
         )
         # Without types the read itself shows a hole at its beginning, and only then the range is looked up.
-        first = events[0].seq if events else head.seq + 1
+        first = page.events[0].seq if page.events else head.seq + 1
         if asked is not None and not types and first != after + 1:
             await self._check(organization_id, asked, head)
-        return events
+        return page
 
     async def _check(self, organization_id: bytes, asked: Position, head: Head) -> None:
         first = await self._log.first_seq(organization_id)

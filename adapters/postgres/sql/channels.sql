@@ -20,27 +20,30 @@ SELECT w.organization_id, w.channel, w.up_to_seq,
 
 -- publications_after --
 -- A channel's entries after offset $3, none above the announced head $4, oldest first: at most $5 and, but for the first, $6
--- bytes of them, none older than $7 days.
-SELECT seq, id, type, created_at, data, envelope
+-- bytes of them, none older than $7 days. One entry more than is wanted is looked for: `found` is above the number of rows
+-- when the page was cut.
+SELECT seq, id, type, created_at, data, envelope, found
   FROM (SELECT v.seq, v.id, v.type, v.created_at, v.data, v.envelope, p."offset",
-               sum(octet_length(v.data) + octet_length(v.envelope)) OVER (ORDER BY p."offset") AS bytes
+               sum(octet_length(v.data) + octet_length(v.envelope)) OVER (ORDER BY p."offset") AS bytes,
+               row_number() OVER (ORDER BY p."offset") AS place, count(*) OVER () AS found
           FROM (SELECT e."offset", e.seq, e.day FROM channel_entries e
                  WHERE e.organization_id = $1 AND e.channel = $2 AND e."offset" > $3 AND e.seq <= $4
                    AND e.day >= (now() AT TIME ZONE 'UTC')::date - $7::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
-                 ORDER BY e."offset" LIMIT $5) AS p
+                 ORDER BY e."offset" LIMIT $5::bigint + 1) AS p
           JOIN events v ON v.organization_id = $1 AND v.seq = p.seq AND v.day = p.day) AS q
- WHERE q.bytes - octet_length(q.data) - octet_length(q.envelope) < $6
+ WHERE q.place <= $5::bigint AND q.bytes - octet_length(q.data) - octet_length(q.envelope) < $6
  ORDER BY q."offset"
 
 -- publications_before --
 -- The same before offset $3, newest first.
-SELECT seq, id, type, created_at, data, envelope
+SELECT seq, id, type, created_at, data, envelope, found
   FROM (SELECT v.seq, v.id, v.type, v.created_at, v.data, v.envelope, p."offset",
-               sum(octet_length(v.data) + octet_length(v.envelope)) OVER (ORDER BY p."offset" DESC) AS bytes
+               sum(octet_length(v.data) + octet_length(v.envelope)) OVER (ORDER BY p."offset" DESC) AS bytes,
+               row_number() OVER (ORDER BY p."offset" DESC) AS place, count(*) OVER () AS found
           FROM (SELECT e."offset", e.seq, e.day FROM channel_entries e
                  WHERE e.organization_id = $1 AND e.channel = $2 AND e."offset" < $3 AND e.seq <= $4
                    AND e.day >= (now() AT TIME ZONE 'UTC')::date - $7::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
-                 ORDER BY e."offset" DESC LIMIT $5) AS p
+                 ORDER BY e."offset" DESC LIMIT $5::bigint + 1) AS p
           JOIN events v ON v.organization_id = $1 AND v.seq = p.seq AND v.day = p.day) AS q
- WHERE q.bytes - octet_length(q.data) - octet_length(q.envelope) < $6
+ WHERE q.place <= $5::bigint AND q.bytes - octet_length(q.data) - octet_length(q.envelope) < $6
  ORDER BY q."offset" DESC

@@ -12,26 +12,29 @@ SELECT partition_id FROM partitions WHERE owner IS NOT NULL AND lease_until < no
 
 -- events_after --
 -- The log after $2 and up to the announced head $3, oldest first: at most $4 events and, but for the first, $5 bytes of them,
--- none older than $6 days. Days that lie ahead hold nothing, and are left out like those that are past.
-SELECT seq, id, type, created_at, data, envelope
-  FROM (SELECT p.*, sum(octet_length(p.data) + octet_length(p.envelope)) OVER (ORDER BY p.seq) AS bytes
+-- none older than $6 days. Days that lie ahead hold nothing, and are left out like those that are past. One event more than
+-- is wanted is looked for: `found` is above the number of rows when the page was cut.
+SELECT seq, id, type, created_at, data, envelope, found
+  FROM (SELECT p.*, sum(octet_length(p.data) + octet_length(p.envelope)) OVER (ORDER BY p.seq) AS bytes,
+               row_number() OVER (ORDER BY p.seq) AS place, count(*) OVER () AS found
           FROM (SELECT seq, id, type, created_at, data, envelope FROM events
                  WHERE organization_id = $1 AND seq > $2 AND seq <= $3
                    AND day >= (now() AT TIME ZONE 'UTC')::date - $6::integer AND day <= (now() AT TIME ZONE 'UTC')::date + 1
-                 ORDER BY seq LIMIT $4) AS p) AS q
- WHERE q.bytes - octet_length(q.data) - octet_length(q.envelope) < $5
+                 ORDER BY seq LIMIT $4::bigint + 1) AS p) AS q
+ WHERE q.place <= $4::bigint AND q.bytes - octet_length(q.data) - octet_length(q.envelope) < $5
  ORDER BY seq
 
 -- events_after_of_types --
 -- The same of some types alone: exact names in $7, and prefixes (of `a.*`) in $8.
-SELECT seq, id, type, created_at, data, envelope
-  FROM (SELECT p.*, sum(octet_length(p.data) + octet_length(p.envelope)) OVER (ORDER BY p.seq) AS bytes
+SELECT seq, id, type, created_at, data, envelope, found
+  FROM (SELECT p.*, sum(octet_length(p.data) + octet_length(p.envelope)) OVER (ORDER BY p.seq) AS bytes,
+               row_number() OVER (ORDER BY p.seq) AS place, count(*) OVER () AS found
           FROM (SELECT seq, id, type, created_at, data, envelope FROM events
                  WHERE organization_id = $1 AND seq > $2 AND seq <= $3
                    AND day >= (now() AT TIME ZONE 'UTC')::date - $6::integer AND day <= (now() AT TIME ZONE 'UTC')::date + 1
                    AND (type = ANY($7::text[]) OR type LIKE ANY($8::text[]))
-                 ORDER BY seq LIMIT $4) AS p) AS q
- WHERE q.bytes - octet_length(q.data) - octet_length(q.envelope) < $5
+                 ORDER BY seq LIMIT $4::bigint + 1) AS p) AS q
+ WHERE q.place <= $4::bigint AND q.bytes - octet_length(q.data) - octet_length(q.envelope) < $5
  ORDER BY seq
 
 -- event_by_id --
