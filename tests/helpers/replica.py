@@ -169,16 +169,17 @@ class MemoryLog:
 
 
 class StoppedClock:
-    """Stands still; who sleeps is woken by the test."""
+    """Stands still until the test moves it; who sleeps is woken by the test."""
 
     def __init__(self) -> None:
         self.gate = Gate()
+        self.seconds = 0.0
 
     def now(self) -> Instant:
         return Instant(0)
 
     def monotonic(self) -> float:
-        return 0.0
+        return self.seconds
 
     async def sleep(self, _seconds: float) -> None:
         await self.gate.passed()
@@ -246,7 +247,7 @@ class MemoryReplica:
         behind: Any = log
         hub = Hub(behind, behind, self.clock, settings, self.tasks, self._broken)
         self.hub = hub
-        self._replica = Replica(
+        self.parts = Replica(
             settings=settings,
             deadline_ms=1_000,
             version="test",
@@ -270,7 +271,7 @@ class MemoryReplica:
     def connect(self) -> tuple[Client, Recorder]:
         """Make one more client, whose connect command is sent."""
         socket = Recorder()
-        client = Client(self._replica, socket, None)
+        client = Client(self.parts, socket, None)
         self.clients.append(client)
         client.receive(b'{"id":1,"connect":{}}')
         return client, socket
