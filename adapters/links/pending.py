@@ -6,7 +6,7 @@ from typing import Final, Protocol
 import msgspec
 
 from core.errors import Code
-from core.streams.command import Atomic, Command, Create, Delete, Operation, Patch, Publish, Put
+from core.streams.command import Atomic, Claim, Command, Create, Delete, Operation, Patch, Publish, Put
 from core.streams.outcome import Committed, Outcome, Refused, Unknown
 
 OVERHEAD_BYTES: Final = 256
@@ -153,7 +153,7 @@ def weight(operation: Operation) -> int:
             return OVERHEAD_BYTES + len(operation.document)
         case Patch():
             return OVERHEAD_BYTES + len(operation.patch)
-        case Delete():
+        case Delete() | Claim():
             return OVERHEAD_BYTES
         case Atomic():
             return OVERHEAD_BYTES + sum(weight(item.change) for item in operation.items)

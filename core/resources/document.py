@@ -17,6 +17,8 @@ MEMBERS_MAX: Final = 1_000
 DOCUMENT_BYTES_MAX: Final = 65_536
 INTEGER_MAX: Final = 2**53 - 1
 ERRORS_MAX: Final = 20
+NAME_CHARACTERS_MAX: Final = 100
+"""Of a member's name in a pointer."""
 METADATA_KEYS_MAX: Final = 50
 METADATA_KEY_CHARACTERS_MAX: Final = 40
 METADATA_VALUE_CHARACTERS_MAX: Final = 500
@@ -147,8 +149,13 @@ def invalid(detail: str, faults: list[FieldFault]) -> TidingsError:
     return TidingsError(Code.VALIDATION_FAILED, detail, errors=errors)
 
 
-def _pointer(parts: Any) -> str:
-    return "#" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+def pointer_to(*parts: str | int) -> str:
+    """Return the JSON Pointer of a member, as URI fragment.
+
+    A name that a client made up is shown by its beginning.
+    """
+    names = (str(part)[:NAME_CHARACTERS_MAX] for part in parts)
+    return "#" + "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
 
 
 def _faults_of_error(error: Any) -> list[FieldFault]:
@@ -156,11 +163,11 @@ def _faults_of_error(error: Any) -> list[FieldFault]:
     parts = list(error.instance_path)
     if keyword == "additionalProperties":
         unexpected = getattr(error.kind, "unexpected", [])
-        return [(_pointer([*parts, name]), "unknown_field", "No such field.") for name in unexpected]
+        return [(pointer_to(*parts, name), "unknown_field", "No such field.") for name in unexpected]
     if keyword == "required":
-        return [(_pointer([*parts, getattr(error.kind, "property", "")]), "required", "Missing.")]
+        return [(pointer_to(*parts, getattr(error.kind, "property", "")), "required", "Missing.")]
     code = _CODES.get(keyword, "schema")
-    return [(_pointer(parts), code, str(error.message)[:300])]
+    return [(pointer_to(*parts), code, str(error.message)[:300])]
 
 
 def _metadata_faults(metadata: Any) -> list[FieldFault]:
@@ -170,7 +177,7 @@ def _metadata_faults(metadata: Any) -> list[FieldFault]:
     if len(metadata) > METADATA_KEYS_MAX:
         faults.append(("#/metadata", "too_long", f"At most {METADATA_KEYS_MAX} keys."))
     for key, value in metadata.items():
-        pointer = _pointer(["metadata", key])
+        pointer = pointer_to("metadata", key)
         if len(key) > METADATA_KEY_CHARACTERS_MAX:
             faults.append(
                 (pointer, "too_long", f"A key has at most {METADATA_KEY_CHARACTERS_MAX} characters.")

@@ -80,7 +80,15 @@ class Atomic(Wire, frozen=True, tag_field="operation", tag=5):
     items: tuple[Item, ...]
 
 
-Operation = Publish | Create | Put | Patch | Delete | Atomic
+class Claim(Wire, frozen=True, tag_field="operation", tag=6):
+    """Use up the command's key, and change nothing.
+
+    A request with several commands claims its key first: what each of them does stands under a key of its
+    own, and only this one says that the request as a whole is the same.
+    """
+
+
+Operation = Publish | Create | Put | Patch | Delete | Atomic | Claim
 
 
 class Command(Wire, frozen=True):

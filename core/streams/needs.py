@@ -18,6 +18,7 @@ from core.streams.append import Found, Needs, ResourceRow
 from core.streams.command import (
     Atomic,
     Change,
+    Claim,
     Command,
     Create,
     Delete,
@@ -35,10 +36,10 @@ ROUNDS_MAX: Final = 8
 
 
 def changes_in(operation: Operation) -> Iterator[Change]:
-    """Yield the changes of a command, of which an atomic one has several."""
+    """Yield the changes of a command, of which an atomic one has several and a claim none."""
     if isinstance(operation, Atomic):
         yield from (item.change for item in operation.items)
-    else:
+    elif not isinstance(operation, Claim):
         yield operation
 
 

@@ -23,7 +23,7 @@ from core.streams.append import (
     StreamState,
 )
 from core.streams.changes import Changes
-from core.streams.command import Atomic, Command, Publish
+from core.streams.command import Atomic, Claim, Command, Publish
 from core.streams.event import PUBLICATION_CREATED, EphemeralPublication, Event, LiveBatch
 from core.streams.idempotency import answer_of, replay
 from core.streams.memory import Memory
@@ -119,6 +119,8 @@ class _Batch:
             return self._publish(command, operation, command.event_id, stream)
         if isinstance(operation, Atomic):
             return self._atomic(command, operation, stream)
+        if isinstance(operation, Claim):
+            return Committed("claimed", b"", stream.state.last_seq, stream.state.epoch, self._now)
         result = self._changes(command, stream.view).decide(operation)
         self._check_channels(command, result.drafts, stream.view)
         return self._write(command, command.event_id, result, stream, stream.view)

@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 import orjson
 
 from core.errors import Code, TidingsError
-from core.resources.document import invalid, read_object
-from core.streams.command import Operation
-from core.streams.outcome import Committed, Outcome, Refused
+from core.resources.document import invalid, pointer_to, read_object
+from core.streams.command import Claim, Operation
+from core.streams.outcome import Committed, Outcome
 from gateway.api.call import Answer, Call, Header
 from gateway.api.idempotency import derived_key, fingerprint
 from gateway.api.outcomes import REPLAYED, committed, position_header
 from gateway.api.writing import Writing
-
-_WHOLE: Final = frozenset({Code.IDEMPOTENCY_MISMATCH.value, Code.IDEMPOTENCY_IN_FLIGHT.value})
 
 
 class _Items(msgspec.Struct):
@@ -50,7 +48,7 @@ def items_of(body: bytes, most: int, known: frozenset[str]) -> tuple[dict[str, A
         TidingsError: `malformed_request`, `validation_failed`.
     """
     document = read_object(body)
-    faults = [(f"#/{name}", "unknown_field", "No such field.") for name in document if name not in known]
+    faults = [(pointer_to(name), "unknown_field", "No such field.") for name in document if name not in known]
     values = document.pop("items", None)
     if values is None:
         faults.append(("#/items", "required", "Missing."))
@@ -71,8 +69,9 @@ class Batch:
     Args:
         writing: hands them to the log.
         call: the request.
-        key: of the batch; items without one of their own get a key made from it, so that a batch cut in
-            half by a crash is completed by its repetition.
+        key: of the batch. It is claimed first, with the whole request's fingerprint; then items without one
+            of their own get a key made from it, so that a batch cut in half by a crash is completed by its
+            repetition.
     """
 
     def __init__(self, writing: Writing, call: Call, key: str) -> None:
@@ -85,31 +84,35 @@ class Batch:
         """Return what became of each item.
 
         Raises:
-            TidingsError: `idempotency_mismatch` or `idempotency_in_flight`, the batch's key belongs to
-                another request, or to one under way; nothing was written then.
+            TidingsError: the batch's key belongs to another request (`idempotency_mismatch`) and nothing was
+                written, or to one under way (`idempotency_in_flight`); whatever a claim may be refused with.
         """
-        waiting: list[asyncio.Future[Outcome] | None] = []
-        for index, item in enumerate(items):
-            if item.operation is None:
-                waiting.append(None)
-                continue
-            outcome = self._submit(index, item)
-            waiting.append(outcome)
-            if index == 0 and self._key and not item.key and len(items) > 1:
-                # The first item tells for all whether the key is free, before anything else is written.
-                await asyncio.wait((outcome,))
-                if isinstance(first := outcome.result(), Refused) and first.code in _WHOLE:
-                    committed(first)
-        return [await _result(item, outcome) for item, outcome in zip(items, waiting, strict=True)]
+        if self._key:
+            committed(await self._submit(Claim(), self._key, self._fingerprint))
+        waiting = [self._begin(index, item) for index, item in enumerate(items)]
+        results = [await _result(item, outcome) for item, outcome in zip(items, waiting, strict=True)]
+        for item, result in zip(items, results, strict=True):
+            # Another request with this key is not through: only after it the answer is known.
+            if _is_in_flight(result) and not item.key:
+                raise result
+        return results
 
-    def _submit(self, index: int, item: Item) -> asyncio.Future[Outcome]:
-        assert item.operation is not None  # noqa: S101 (the caller has looked)
+    def _begin(self, index: int, item: Item) -> asyncio.Future[Outcome] | None:
+        if item.operation is None:
+            return None
         key = item.key or derived_key(self._key, index)
         made = fingerprint(self._call, item.raw) if item.key else self._fingerprint
+        return self._submit(item.operation, key, made)
+
+    def _submit(self, operation: Operation, key: str, made: bytes) -> asyncio.Future[Outcome]:
         event_id = self._writing.new_id()
         return asyncio.ensure_future(
-            self._writing.submit(self._call, item.operation, key=key, fingerprint=made, event_id=event_id)
+            self._writing.submit(self._call, operation, key=key, fingerprint=made, event_id=event_id)
         )
+
+
+def _is_in_flight(result: Result) -> TypeGuard[TidingsError]:
+    return isinstance(result, TidingsError) and result.code is Code.IDEMPOTENCY_IN_FLIGHT
 
 
 async def _result(item: Item, outcome: asyncio.Future[Outcome] | None) -> Result:
@@ -134,10 +137,16 @@ def batch_answer(name: str, results: Sequence[Result], entries: Sequence[dict[st
     headers: list[Header] = []
     if effects:
         headers.append(position_header(max(effects, key=_seq)))
-        if len(effects) == len(results) and all(effect.replayed for effect in effects):
-            headers.append(REPLAYED)
+    if all(map(_is_replayed, results)):
+        headers.append(REPLAYED)
     body = {"object": name, "has_errors": len(effects) != len(results), "results": entries}
     return Answer(200, orjson.dumps(body), tuple(headers))
+
+
+def _is_replayed(result: Result) -> bool:
+    if isinstance(result, Committed):
+        return result.replayed
+    return bool(result.members.get("replayed"))
 
 
 def _seq(effect: Committed) -> int:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from core.streams.command import (
     Atomic,
+    Claim,
     Command,
     Condition,
     Create,
@@ -35,7 +36,9 @@ CHANGES = st.one_of(
     st.builds(Patch, TARGETS, st.binary(), CONDITIONS),
     st.builds(Delete, TARGETS, CONDITIONS),
 )
-OPERATIONS = CHANGES | st.builds(Atomic, st.lists(st.builds(Item, IDS, CHANGES)).map(tuple))
+OPERATIONS = (
+    CHANGES | st.builds(Atomic, st.lists(st.builds(Item, IDS, CHANGES)).map(tuple)) | st.builds(Claim)
+)
 
 
 COMMANDS = st.builds(Command, IDS, IDS, OPERATIONS, st.integers(0, 60_000), st.text(), st.binary())

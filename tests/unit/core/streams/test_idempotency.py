@@ -3,9 +3,10 @@
 import pytest
 
 from core.streams.append import KeyRow
+from core.streams.command import Claim, Publish
 from core.streams.idempotency import STORED_REFUSALS, answer_of, replay
 from core.streams.outcome import Committed, FieldError, Refused, Unknown
-from tests.helpers.ledger import ORG, publish
+from tests.helpers.ledger import ORG, Ledger, command, committed, publish, refused
 
 DONE = Committed("published", b"e" * 16, 7, "epoch", 1, (3,))
 
@@ -30,6 +31,18 @@ def test_a_refusal_decided_inside_is_told_again_with_its_first_request(code: str
 def test_what_may_go_differently_next_time_is_not_stored(code: str) -> None:
     assert answer_of(Refused(code)) is None
     assert answer_of(Unknown()) is None
+
+
+def test_a_claim_uses_its_key_up_and_changes_nothing() -> None:
+    ledger = Ledger()
+    head = committed(ledger.one(Publish(("a",), b"1"))).seq
+    first = committed(ledger.one(Claim(), key="k"))
+    assert (first.effect, first.event_id, first.seq, first.replayed) == ("claimed", b"", head, False)
+    assert committed(ledger.one(Claim(), key="k")).replayed
+    for other in (Claim(), Publish(("a",), b"1")):
+        again = ledger.write([command(other, key="k", fingerprint=b"another")]).outcomes[0]
+        assert refused(again).code == "idempotency_mismatch"
+    assert len(ledger.events[ORG]) == head
 
 
 def test_another_request_under_the_key_is_refused() -> None:
