@@ -140,6 +140,9 @@ class Api(BaseSettings):
     document_bytes_max: int = Field(default=65_536, description="One resource or publication; past it 413.")
     json_depth_max: int = Field(default=32, description="Past it 400.")
     members_max: int = Field(default=1_000, description="Members of one JSON object; past it 400.")
+    publish_entries_max: int = Field(
+        default=10_000, description="Pairs of item and channel in one /v1/publish; past it 422."
+    )
     uri_bytes_max: int = Field(default=8_192, description="Past it 414.")
     body_s: float = Field(default=30.0, description="A body that is not complete by then: 408.")
     page_bytes_max: int = Field(

@@ -23,7 +23,13 @@ from gateway.api.call import JSON, Answer, Call, Endpoint, Route
 from gateway.api.idempotency import fingerprint, key_of
 from gateway.api.outcomes import committed, status_of, write_headers
 from gateway.api.pages import AFTER, CURSOR, LIMIT, Cursors, limit_of, list_answer
-from gateway.api.publications import Publication, bad_channels, read_item, read_publication
+from gateway.api.publications import (
+    Publication,
+    bad_channels,
+    channels_named,
+    read_item,
+    read_publication,
+)
 from gateway.api.streams import LIMIT_DEFAULT, LIMIT_MAX, position_of
 from gateway.api.writing import Writing
 from gateway.auth import Authenticator
@@ -31,7 +37,6 @@ from gateway.problems import problem_of
 from settings import Settings
 
 ITEMS_MAX: Final = 1_000
-ENTRIES_MAX: Final = 10_000
 SORT: Final = "sort"
 OLDEST_FIRST: Final = "offset"
 NEWEST_FIRST: Final = "-offset"
@@ -108,9 +113,10 @@ class Channels:
         _, pairs = items_of(call.body, ITEMS_MAX, frozenset({"items"}))
         organization = await self._authenticator.organization(call.organization_id)
         publications = [self._read(call, organization, raw, value) for raw, value in pairs]
-        entries = sum(len(p.channels) for p in publications if isinstance(p, Publication))
-        if entries > ENTRIES_MAX:
-            fault = ("#/items", "too_long", f"At most {ENTRIES_MAX} pairs of item and channel.")
+        named = [channels_named(value) for _, value in pairs]
+        most = self._settings.publish_entries_max
+        if sum(map(len, named)) > most:
+            fault = ("#/items", "too_long", f"At most {most} pairs of item and channel.")
             raise invalid("The batch is too large.", [fault])
         items = [
             Item(raw, _operation(publication), key=publication.key)
@@ -121,8 +127,8 @@ class Channels:
         results = await Batch(self._writing, call, key).run(items)
         shown = [
             entry
-            for index, (publication, result) in enumerate(zip(publications, results, strict=True))
-            for entry in self._entries(index, publication, result)
+            for index, (channels, result) in enumerate(zip(named, results, strict=True))
+            for entry in self._entries(index, channels, result)
         ]
         return batch_answer("publish_result", results, shown)
 
@@ -143,10 +149,7 @@ class Channels:
                 raise invalid("No channel has this name.", bad_channels((channel,), f"#{pointer}"))
             _raise(refusal)
 
-    def _entries(
-        self, index: int, publication: Publication | TidingsError, result: Result
-    ) -> list[dict[str, Any]]:
-        channels: tuple[str, ...] = publication.channels if isinstance(publication, Publication) else ()
+    def _entries(self, index: int, channels: tuple[str, ...], result: Result) -> list[dict[str, Any]]:
         if isinstance(result, Committed):
             status = status_of(result)
             return [

@@ -14,6 +14,7 @@ from core.resources.document import (
     METADATA_VALUE_CHARACTERS_MAX,
     FieldFault,
     invalid,
+    pointer_to,
 )
 from gateway.api.idempotency import check_key
 
@@ -72,9 +73,7 @@ def read_item(raw: bytes, item: Any, bytes_max: int) -> Publication:
 
 def _faults(item: dict[str, Any], known: frozenset[str]) -> list[FieldFault]:
     faults: list[FieldFault] = [
-        (f"#/{name.replace('~', '~0').replace('/', '~1')}", "unknown_field", "No such field.")
-        for name in item
-        if name not in known
+        (pointer_to(name), "unknown_field", "No such field.") for name in item if name not in known
     ]
     if "data" not in item:
         faults.append(("#/data", "required", "Missing."))
@@ -112,6 +111,14 @@ def _channels(item: dict[str, Any]) -> tuple[tuple[str, ...], list[FieldFault]]:
     if len(set(several)) != len(several):
         return (), [("#/channels", "duplicate", "Each channel once.")]
     return tuple(several), []
+
+
+def channels_named(item: Any) -> tuple[str, ...]:
+    """Return the channels that an item of `/v1/publish` names, in order and whether or not it is valid.
+
+    Empty: it names none that a result could stand under.
+    """
+    return _channels(item)[0] if isinstance(item, dict) else ()
 
 
 def bad_channels(channels: Sequence[str], pointer: str) -> list[FieldFault]:

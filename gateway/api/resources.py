@@ -24,7 +24,7 @@ from core.resources.row import ResourceRow
 from core.resources.schema import Catalog, ResourceType
 from core.streams.command import Atomic, Condition, Create, Delete, Operation, Patch, Put, Target
 from core.streams.command import Item as AtomicItem
-from core.streams.outcome import Committed
+from core.streams.outcome import Committed, Refused
 from gateway.api.batches import Batch, Item, Result, batch_answer, items_of
 from gateway.api.call import JSON, PRIVATE, Answer, Call, Endpoint, Route
 from gateway.api.conditions import etag, is_known, write_condition
@@ -178,14 +178,15 @@ class Collection:
         return Item(raw, operation, key=own)
 
     async def _atomic(self, call: Call, key: str, items: list[Item]) -> Answer:
-        changes = []
-        for index, item in enumerate(items):
-            if item.key:
-                pointer, detail = f"#/items/{index}/{KEY_FIELD}", "Its one key stands in the header."
-                raise invalid("The body is no atomic batch.", [(pointer, "not_allowed", detail)])
-            if item.error is not None or not isinstance(item.operation, Create):
-                raise _at_item(index, item.error)
-            changes.append(AtomicItem(self._writing.new_id(), item.operation))
+        changes: list[AtomicItem] = []
+        broken: TidingsError | None = None
+        for item in items:
+            broken = _error_in_atomic(item)
+            operation = item.operation if broken is None else self._impossible()
+            assert isinstance(operation, Create)  # noqa: S101 (an item is an operation or an error)
+            changes.append(AtomicItem(self._writing.new_id(), operation))
+            if broken is not None:
+                break  # what follows is refused with it
         # An answer that got lost on a link is told again by its key: events don't say what was asked.
         outcome = await self._writing.submit(
             call,
@@ -193,10 +194,20 @@ class Collection:
             key=key or own_key(call.request_id),
             fingerprint=fingerprint(call),
         )
+        if broken is not None and isinstance(outcome, Refused) and outcome.index == len(changes) - 1:
+            raise _at_item(outcome.index, broken)
         effect = committed(outcome)
         results: list[Result] = [replace(member, replayed=effect.replayed) for member in effect.items]
         shown = [self._entry(index, result) for index, result in enumerate(results)]
         return batch_answer("batch_result", results, shown)
+
+    def _impossible(self) -> Create:
+        """Return what the writer refuses as not valid, in place of an item that is known not to be.
+
+        The writer alone can tell whether one before it fails, which is the one to be named, and whether the
+        key has an answer already.
+        """
+        return Create(self._type.name, self._writing.new_id(), b'{"id":true}')
 
     def _entry(self, index: int, result: Result) -> dict[str, Any]:
         if isinstance(result, Committed):
@@ -263,12 +274,19 @@ def _no_resource(pointer: str, detail: str) -> TidingsError:
     return invalid("The item is no resource.", [(pointer, "wrong_type", detail)])
 
 
-def _at_item(index: int, error: TidingsError | None) -> TidingsError:
+def _error_in_atomic(item: Item) -> TidingsError | None:
+    if item.key and item.error is None:
+        fault = (f"#/{KEY_FIELD}", "not_allowed", "The one key of an atomic batch stands in the header.")
+        return invalid("The item has a key of its own.", [fault])
+    return item.error
+
+
+def _at_item(index: int, error: TidingsError) -> TidingsError:
     """Return the refusal of an atomic batch by what is wrong with one item."""
-    faults = [] if error is None else error.members.get("errors", [])
+    faults = error.members.get("errors", [])
     moved = [{**fault, "pointer": f"#/items/{index}{fault['pointer'].removeprefix('#')}"} for fault in faults]
     if not moved:
-        detail = "Not valid." if error is None else error.detail or error.row.title
+        detail = error.detail or error.row.title
         moved = [{"pointer": f"#/items/{index}", "code": "not_allowed", "detail": detail}]
     return TidingsError(
         Code.VALIDATION_FAILED, f"Item {index} was refused, and with it all others.", errors=moved

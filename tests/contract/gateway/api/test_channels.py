@@ -97,8 +97,8 @@ def test_many_are_published_at_once_each_with_its_own_result(database_url: str) 
             results = answer.body["results"]
             shown = [(r["index"], r["status"], r.get("channel"), r.get("offset")) for r in results]
             assert shown == [
-                (0, 201, "a", 1), (1, 201, "a", 2), (1, 201, "b", 1), (2, 422, None, None),
-                (3, 422, None, None), (4, 201, "b", 2),
+                (0, 201, "a", 1), (1, 201, "a", 2), (1, 201, "b", 1),
+                (2, 422, "bad channel \u00e4", None), (3, 422, "b", None), (4, 201, "b", 2),
             ]  # fmt: skip
             assert results[1]["id"] == results[2]["id"]
             assert results[3]["error"]["errors"][0]["pointer"] == "#/channel"
