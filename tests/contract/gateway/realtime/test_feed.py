@@ -1,0 +1,297 @@
+"""One organization's live events on a replica: in order and whole, whatever the link did, over a real log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from adapters.clock import SystemClock
+from adapters.postgres.streams import LogReader
+from adapters.telemetry.tasks import Tasks
+from core.streams.event import EphemeralPublication, Event, Head, LiveBatch
+from gateway.realtime.channel import Catching
+from gateway.realtime.feed import GAP_PAGE, Feed
+from settings import Realtime
+from tests.helpers.eventually import eventually
+from tests.helpers.log import EPOCH, LogWriter, database_at, make_days, make_organization
+from tests.helpers.loop import run
+from tests.helpers.replica import MemoryLog, MemoryReplica, Recorder, turns
+
+
+class World:
+    """A feed that hears what the test says, over a log in PostgreSQL. Channel `a` has a live subscriber."""
+
+    def __init__(self, writer: LogWriter, reader: LogReader, url: str, settings: Realtime) -> None:
+        self.writer = writer
+        self._url = url
+        self.breaks: list[Feed] = []
+        nobody: Any = None  # no head is asked for here
+        tasks = Tasks("test")
+        self.feed = Feed(
+            writer.organization_id, nobody, reader, SystemClock(), settings, tasks, self.breaks.append
+        )
+        self.wire = Recorder()
+        self.feed.channel("a").live[self] = self.wire
+
+    async def commit(self, count: int, *channels: str) -> list[Event]:
+        """Append events to the log; nobody is told."""
+        events = [self.writer.event(*(channels or ("a",))) for _ in range(count)]
+        await self.writer.write(self._url, *events)
+        return events
+
+    def head(self, seq: int, epoch: str = EPOCH) -> None:
+        self.feed.on_head(Head(self.writer.organization_id, epoch, seq))
+
+    def live(self, events: Sequence[Event], epoch: str = EPOCH) -> None:
+        self.feed.on_live(LiveBatch(self.writer.organization_id, epoch, tuple(events)))
+
+    async def reached(self, seq: int) -> None:
+        await asyncio.wait_for(self.feed.reached(seq), 10)
+        await turns(2)
+
+    @property
+    def heard(self) -> list[int]:
+        """The offsets in channel `a` that were pushed."""
+        return [line["push"]["pub"]["offset"] for line in self.wire.lines]
+
+
+@asynccontextmanager
+async def world_of(url: str, **settings: int) -> AsyncIterator[World]:
+    writer = LogWriter(await make_organization(url))
+    async with database_at(url) as database:
+        yield World(writer, LogReader(database, retention_days=30), url, Realtime(**settings))
+
+
+def test_before_its_first_head_nothing_is_dispatched(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            events = await world.commit(3)
+            world.live(events[:2])
+            await turns(3)
+            assert world.heard == []
+            world.head(2)
+            world.live(events[2:])
+            await world.reached(3)
+            assert world.heard == [3]
+
+    run(scenario())
+
+
+def test_batches_that_repeat_and_overlap_are_dispatched_once(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.head(0)
+            events = await world.commit(6)
+            for first, last in ((0, 2), (0, 2), (1, 4), (0, 1), (2, 6), (0, 6)):
+                world.live(events[first:last])
+            await world.reached(6)
+            assert world.heard == [1, 2, 3, 4, 5, 6]
+            recent = world.feed.recent.after_seq(0, 10)
+            assert [event.seq for event in recent or []] == [1, 2, 3, 4, 5, 6]
+
+    run(scenario())
+
+
+def test_what_was_missed_is_read_before_what_came_after_it(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.head(0)
+            events = await world.commit(8)
+            world.live(events[:2])
+            world.live(events[4:6])
+            world.live(events[6:])
+            assert world.feed.next_seq == 3
+            await world.reached(8)
+            assert world.heard == [1, 2, 3, 4, 5, 6, 7, 8]
+            assert world.breaks == []
+
+    run(scenario())
+
+
+def test_a_head_shows_a_loss_at_the_end_and_is_never_read_past(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.head(0)
+            await world.commit(5)
+            world.head(3)
+            await world.reached(3)
+            assert world.heard == [1, 2, 3]
+            for seq in (3, 1, 0):
+                world.head(seq)
+            await turns(5)
+            assert world.feed.next_seq == 4
+            world.head(5)
+            await world.reached(5)
+            assert world.heard == [1, 2, 3, 4, 5]
+
+    run(scenario())
+
+
+def test_a_gap_of_many_pages_is_filled(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.head(0)
+            await world.commit(2 * GAP_PAGE + 5)
+            (last,) = await world.commit(1)
+            world.live([last])
+            await world.reached(last.seq)
+            assert world.heard == list(range(1, last.seq + 1))
+
+    run(scenario())
+
+
+def test_more_than_may_wait_for_a_gap_is_dropped_and_read(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url, gap_events_max=3) as world:
+            world.head(0)
+            events = await world.commit(12)
+            for start in range(2, 12, 2):
+                world.live(events[start : start + 2])
+            await world.reached(12)
+            assert world.heard == list(range(1, 13))
+
+    run(scenario())
+
+
+def test_another_epoch_is_told_at_once_and_what_comes_then_begins_at_its_head(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.head(0)
+            assert world.breaks == []
+            events = await world.commit(3)
+            world.live(events)
+            waiting = asyncio.ensure_future(world.feed.reached(50))
+            await turns(2)
+            world.live(events, epoch="another")  # a batch alone is no proof; its head will tell
+            assert (world.breaks, world.feed.epoch) == ([], EPOCH)
+            world.head(1, epoch="another")
+            assert world.breaks == [world.feed]
+            assert (world.feed.epoch, world.feed.next_seq) == ("another", 2)
+            assert world.feed.recent.after_seq(0, 10) is None
+            await asyncio.wait_for(waiting, 5)
+
+    run(scenario())
+
+
+def test_a_range_past_its_retention_is_an_honest_break(database_url: str) -> None:
+    async def scenario() -> None:
+        await make_days(database_url, 40)
+        org = await make_organization(database_url)
+        old = LogWriter(org, days_back=40)
+        await old.write(database_url, *(old.event("a") for _ in range(3)))
+        async with database_at(database_url) as database:
+            today = LogWriter(org)
+            today.seq, today.offsets = old.seq, dict(old.offsets)
+            reader = LogReader(database, retention_days=30)
+            world = World(today, reader, database_url, Realtime())
+            world.head(1)
+            (event,) = await world.commit(1)
+            world.live([event])
+            assert await eventually(lambda: bool(world.breaks), within_s=10)
+            assert world.heard == []
+            assert world.feed.next_seq == event.seq + 1
+
+    run(scenario())
+
+
+def test_while_the_log_cannot_be_read_it_is_tried_again() -> None:
+    # A log in memory, since its answers must fail exactly twice.
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica = MemoryReplica(log)
+        feed = replica.hub.join(b"o" * 16)
+        wire = feed.channel("a").live[1] = Recorder()
+        log.announce(0)
+        log.commit("a")
+        log.announce(1)
+        for _ in range(2):
+            await turns(3)
+            assert log.gate.open(0, well=False)
+            await turns(3)
+            assert replica.clock.gate.open(0)
+        await turns(3)
+        log.gate.open_all()
+        await turns(5)
+        assert [line["push"]["pub"]["offset"] for line in wire.lines] == [1]
+        assert replica.breaks == 0
+
+    run(scenario())
+
+
+def test_a_hole_in_a_channel_is_told_to_everybody(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.head(0)
+            (first,) = await world.commit(1)
+            world.live([first])
+            broken = Event(2, bytes(16), first.type, first.created_at, b"1", (("a", 3),))
+            world.live([broken])
+            assert world.breaks == [world.feed]
+
+    run(scenario())
+
+
+def test_a_publication_that_is_not_stored_moves_nothing_and_is_for_those_who_are_live(
+    database_url: str,
+) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.head(0)
+            for channel in ("a", "nobody"):
+                organization_id = world.writer.organization_id
+                world.feed.on_ephemeral(EphemeralPublication(organization_id, channel, b'"typing"'))
+            await turns(2)
+            assert [line["push"]["pub"] for line in world.wire.lines] == [{"data": "typing"}]
+            assert world.feed.next_seq == 1
+            assert set(world.feed.channels) == {"a"}
+
+    run(scenario())
+
+
+def test_an_event_in_several_channels_is_pushed_in_each(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            other = world.feed.channel("b").live[world] = Recorder()
+            world.head(0)
+            world.live(await world.commit(1, "b") + await world.commit(2, "a", "b", "c"))
+            await world.reached(3)
+            assert world.heard == [1, 2]
+            assert [line["push"]["pub"]["offset"] for line in other.lines] == [1, 2, 3]
+
+    run(scenario())
+
+
+def test_what_one_tick_dispatches_is_written_in_one_frame(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            frames: list[bytes] = []
+
+            class Frames:
+                def write(self, data: bytes) -> None:
+                    frames.append(data)
+
+            world.feed.channel("a").live[world] = Frames()
+            world.head(0)
+            for event in await world.commit(5):
+                world.live([event])
+            assert frames == []
+            await world.reached(5)
+            assert len(frames) == 1
+
+    run(scenario())
+
+
+def test_a_channel_is_forgotten_with_its_last_subscriber(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            channel = world.feed.channel("a")
+            assert world.feed.channel("a") is channel
+            channel.catching[1] = Catching(1)
+            channel.live.clear()
+            world.feed.leave(channel)
+            assert world.feed.channels == {"a": channel}
+            channel.catching.clear()
+            world.feed.leave(channel)
+            assert world.feed.channels == {}
+
+    run(scenario())
