@@ -1,0 +1,131 @@
+"""One realtime replica from its opening to an ending after which everybody comes back elsewhere."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.helpers.eventually import eventually
+from tests.helpers.loop import run
+from tests.helpers.owners import publish
+from tests.helpers.realtime import Realtimes, Speaker, realtime_of
+
+
+@asynccontextmanager
+async def speakers(system: Realtimes, count: int) -> AsyncIterator[list[Speaker]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(Speaker(system.url, system.key)) for _ in range(count)]
+
+
+def test_it_serves_both_ports_until_it_is_closed(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url, drain_s=0.0) as system:
+            assert system.server.is_healthy
+            health = system.url.replace("ws://", "http://").replace("/connection/websocket", "/healthz")
+            async with aiohttp.ClientSession() as session:
+                for url in (health, f"{system.streams_url}/healthz"):
+                    async with session.get(url) as answer:
+                        assert (answer.status, await answer.read()) == (200, b"ok")
+            await system.server.close()
+            assert not system.server.is_healthy
+            with pytest.raises(OSError, match="onnect"):
+                await connect(system.url)
+
+    run(scenario())
+
+
+def test_it_knows_what_it_holds(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url) as system:
+            assert system.server.status() == {"sockets": 0, "organizations": 0}
+            async with speakers(system, 3):
+                assert system.server.status() == {"sockets": 3, "organizations": 1}
+            assert await eventually(lambda: system.server.sockets == 0, within_s=5)
+
+    run(scenario())
+
+
+def test_every_socket_is_closed_with_a_code_on_which_clients_come_back(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url, drain_s=0.2) as system, speakers(system, 5) as open_ones:
+            await system.server.close()
+            for speaker in open_ones:
+                assert await speaker.closed() == (3001, "shutdown")
+
+    run(scenario())
+
+
+def test_sockets_are_closed_one_after_the_other_over_the_drain_time(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url, drain_s=0.5) as system, speakers(system, 10) as open_ones:
+            ends: list[float] = []
+
+            async def end(speaker: Speaker) -> None:
+                await speaker.closed()
+                ends.append(time.monotonic())
+
+            endings = [asyncio.ensure_future(end(speaker)) for speaker in open_ones]
+            await system.server.close()
+            await asyncio.gather(*endings)
+            # Jitter doubles a pause at most: all pauses but the last lie between two ends.
+            assert 0.01 < max(ends) - min(ends) < 2
+
+    run(scenario())
+
+
+def test_what_was_acknowledged_before_the_end_is_recovered_on_another_replica(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url, drain_s=0.0) as old, Speaker(old.url, old.key) as client:
+            begun = (await client.ask({"id": 2, "subscribe": {"channel": "news"}}))["subscribe"]
+            for number in (1, 2):
+                organization_id = old.organization.organization_id
+                await old.owner.submit(publish(organization_id, "news", b"%d" % number))
+            heard = await client.publications(1)
+            await old.server.close()
+            assert (await client.closed())[0] == 3001
+        async with realtime_of(database_url) as new, Speaker(new.url, old.key) as client:
+            since = {"recover": True, "offset": heard[0]["offset"], "epoch": begun["epoch"]}
+            again = (await client.ask({"id": 2, "subscribe": {"channel": "news", **since}}))["subscribe"]
+            assert again["recovered"]
+            assert [p["data"] for p in again["publications"]] == [2]
+
+    run(scenario())
+
+
+def test_past_its_number_of_sockets_a_replica_turns_away(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url, connections_max=2) as system:
+            async with speakers(system, 2):
+                with pytest.raises(InvalidStatus) as refused:
+                    await connect(system.url)
+                assert refused.value.response.status_code == 503
+                assert b"capacity_reduced" in bytes(refused.value.response.body or b"")
+            assert await eventually(lambda: system.server.sockets == 0, within_s=5)
+            async with speakers(system, 2):
+                assert system.server.sockets == 2
+
+    run(scenario())
+
+
+def test_a_socket_that_never_connects_is_closed(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url, connect_s=0.1) as system, Speaker(system.url) as silent:
+            assert await silent.closed() == (3502, "stale")
+
+    run(scenario())
+
+
+def test_who_does_not_answer_pings_is_closed(database_url: str) -> None:
+    async def scenario() -> None:
+        async with (
+            realtime_of(database_url, ping_s=0.2, pong_s=0.1) as system,
+            Speaker(system.url, system.key) as silent,
+        ):
+            assert await silent.closed() == (3012, "no pong")
+
+    run(scenario())
