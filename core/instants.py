@@ -11,6 +11,8 @@ MICROSECONDS: Final = 1_000_000
 DAY: Final = 86_400 * MICROSECONDS
 
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Final = (datetime(1, 1, 1, tzinfo=UTC) - _BEGINNING) // timedelta(microseconds=1)
+_LAST: Final = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - _BEGINNING) // timedelta(microseconds=1)
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
@@ -36,7 +38,7 @@ def parse_instant(text: str) -> Instant:
     """Read RFC 3339 with any offset and up to nine fraction digits (those past the sixth are cut).
 
     Raises:
-        ValueError: the text is no RFC 3339 timestamp.
+        ValueError: the text is no RFC 3339 timestamp, or in UTC it is not in the years 1 to 9999.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -44,4 +46,6 @@ def parse_instant(text: str) -> Instant:
     day, clock, fraction, offset = match.groups()
     moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}")
     whole = (moment - _BEGINNING) // timedelta(microseconds=1)
+    if not _FIRST <= whole <= _LAST:
+        raise ValueError(text)
     return Instant(whole + int((fraction or "0").ljust(6, "0")[:6]))

@@ -40,11 +40,22 @@ def test_offsets_and_fractions_are_read(text: str, seconds: float) -> None:
         "2024-01-01T24:00:00Z",
         "2024-01-01T00:00:00",
         "1704067200",
+        "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
     ],
 )
 def test_what_is_no_timestamp_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse_instant(text)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_instant_are_read(text: str) -> None:
+    at = parse_instant(text)
+    assert format_instant(at).lstrip("0") == text.lstrip("0")
+    for offset in ("+00:00", "-00:00"):
+        assert parse_instant(text.replace("Z", offset)) == at
 
 
 @given(INSTANTS)
