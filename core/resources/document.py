@@ -16,6 +16,8 @@ DEPTH_MAX: Final = 32
 MEMBERS_MAX: Final = 1_000
 DOCUMENT_BYTES_MAX: Final = 65_536
 INTEGER_MAX: Final = 2**53 - 1
+FRACTION_MIN: Final = 1e-40
+"""A smaller number would be stored with more digits than it is worth."""
 ERRORS_MAX: Final = 20
 NAME_CHARACTERS_MAX: Final = 100
 """Of a member's name in a pointer."""
@@ -59,6 +61,58 @@ def read_object(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise TidingsError(Code.MALFORMED_REQUEST, "The body must be a JSON object.")
     return document
+
+
+def read_document(body: bytes) -> dict[str, Any]:
+    """Return the document that a body holds, in the form in which it is stored: see `as_stored`.
+
+    Raises:
+        TidingsError: `malformed_request`, with what is wrong.
+    """
+    return as_stored(read_object(body))
+
+
+def as_stored(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document that was read, changed to what the database will give back.
+
+    There a number is decimal and has no sign of zero, so a whole number is an integer however it was
+    written, and a very large or very small one can't be held; and no text holds a NUL. Then what is
+    answered at once is what is read later.
+
+    Raises:
+        TidingsError: `malformed_request`.
+    """
+    stack: list[Any] = [document]
+    while stack:
+        container = stack.pop()
+        if isinstance(container, dict):
+            if any("\0" in key for key in container):
+                raise TidingsError(Code.MALFORMED_REQUEST, _NUL)
+            items: Any = container.items()
+        else:
+            items = enumerate(container)
+        for key, value in items:
+            if isinstance(value, str):
+                if "\0" in value:
+                    raise TidingsError(Code.MALFORMED_REQUEST, _NUL)
+            elif isinstance(value, float):
+                container[key] = _number(value)
+            elif isinstance(value, dict | list):
+                stack.append(value)
+    return document
+
+
+def _number(value: float) -> float:
+    if abs(value) > INTEGER_MAX:
+        raise TidingsError(Code.MALFORMED_REQUEST, _TOO_LARGE)
+    if 0 < abs(value) < FRACTION_MIN:
+        detail = f"A number is nearer to 0 than {FRACTION_MIN}: send it as a string."
+        raise TidingsError(Code.MALFORMED_REQUEST, detail)
+    return int(value) if value.is_integer() else value
+
+
+_NUL: Final = "A text holds the character U+0000."
+_TOO_LARGE: Final = "An integer is outside 2^53 - 1 in size: send it as a string."
 
 
 def read_json(body: bytes) -> Any:
@@ -105,14 +159,22 @@ def _check_limits(value: Any) -> None:
         elif isinstance(item, list):
             stack.extend(item)
         elif type(item) is int and not -INTEGER_MAX <= item <= INTEGER_MAX:
-            raise TidingsError(
-                Code.MALFORMED_REQUEST, "An integer is outside 2^53 - 1 in size: send it as a string."
-            )
+            raise TidingsError(Code.MALFORMED_REQUEST, _TOO_LARGE)
 
 
 def without_nulls(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document without its null members: absent and null mean the same on create."""
-    return {key: value for key, value in document.items() if value is not None}
+    """Return the document without its null members: absent and null mean the same on create.
+
+    So do metadata without a key and none.
+    """
+    return without_empty_metadata({key: value for key, value in document.items() if value is not None})
+
+
+def without_empty_metadata(document: dict[str, Any]) -> dict[str, Any]:
+    """Take metadata out of the document that have no key: they are shown like none."""
+    if document.get("metadata") == {}:
+        del document["metadata"]
+    return document
 
 
 def faults_of(type_: ResourceType, document: dict[str, Any]) -> list[FieldFault]:
@@ -133,12 +195,12 @@ def faults_of(type_: ResourceType, document: dict[str, Any]) -> list[FieldFault]
 
 
 def validate(type_: ResourceType, document: dict[str, Any]) -> None:
-    """Accept a document of this type.
+    """Accept a document of this type, be it sent whole or made by patches.
 
     Raises:
-        TidingsError: `validation_failed` with `errors`, or `body_too_large`.
+        TidingsError: `validation_failed` with `errors`.
     """
-    faults = faults_of(type_, document)
+    faults = faults_of(type_, document) or _member_faults(document)
     if faults:
         raise invalid(f"The body does not fit the {type_.name} type.", faults)
 
@@ -168,6 +230,22 @@ def _faults_of_error(error: Any) -> list[FieldFault]:
         return [(pointer_to(*parts, getattr(error.kind, "property", "")), "required", "Missing.")]
     code = _CODES.get(keyword, "schema")
     return [(pointer_to(*parts), code, str(error.message)[:300])]
+
+
+def _member_faults(document: dict[str, Any]) -> list[FieldFault]:
+    """Return the fields in which an object has too many members: each patch has few, their sum may not."""
+    detail = f"An object in it has more than {MEMBERS_MAX} members."
+    faults = []
+    for name, field in document.items():
+        stack = [field] if isinstance(field, dict | list) else []
+        while stack:
+            value = stack.pop()
+            if isinstance(value, dict) and len(value) > MEMBERS_MAX:
+                faults.append((pointer_to(name), "too_long", detail))
+                break
+            members = value.values() if isinstance(value, dict) else value
+            stack += [member for member in members if isinstance(member, dict | list)]
+    return faults[:ERRORS_MAX]
 
 
 def _metadata_faults(metadata: Any) -> list[FieldFault]:

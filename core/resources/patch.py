@@ -4,21 +4,27 @@ from typing import Any, Final
 
 import orjson
 
+from core.resources.document import without_empty_metadata
+
 _SORTED: Final = orjson.OPT_SORT_KEYS
 
 
 def merge(document: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     """Return the document with the patch applied: absent keeps, null removes.
 
-    Arrays are replaced whole (RFC 7396).
+    Arrays are replaced whole (RFC 7396). Metadata that have no key any more are none.
     """
+    return without_empty_metadata(_merged(document, patch))
+
+
+def _merged(document: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     merged = dict(document)
     for key, value in patch.items():
         if value is None:
             merged.pop(key, None)
         elif isinstance(value, dict):
             before = merged.get(key)
-            merged[key] = merge(before if isinstance(before, dict) else {}, value)
+            merged[key] = _merged(before if isinstance(before, dict) else {}, value)
         else:
             merged[key] = value
     return merged

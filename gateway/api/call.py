@@ -25,6 +25,7 @@ _SINGLE: Final = frozenset(
 )
 _IDEMPOTENCY_KEY: Final = b"idempotency-key"
 _BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_NUL: Final = b"%00"
 _UNRESERVED: Final = re.compile(r"%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aA]|5[fF]|6[1-9a-fA-F]|7[0-9aA]|7[eE])")
 _CREDENTIAL: Final = re.compile(rb"tdg_(live|test)_[0-9A-Za-z]{20}", re.ASCII)
 _CREDENTIAL_NAMES: Final = frozenset({"access_token", "api_key", "apikey", "authorization", "token"})
@@ -133,8 +134,10 @@ def read_path(raw: bytes) -> str:
             the same path with a slash at its end are two, and we serve one.
     """
     if b"%" in raw:
-        if _BROKEN_PERCENT.search(raw):
-            raise TidingsError(Code.MALFORMED_REQUEST, "The path's percent-encoding is broken.")
+        if _BROKEN_PERCENT.search(raw) or _NUL in raw:
+            raise TidingsError(
+                Code.MALFORMED_REQUEST, "The path's percent-encoding is broken, or holds a NUL."
+            )
         path = _UNRESERVED.sub(lambda match: chr(int(match[1], 16)), raw.decode("latin-1"))
     else:
         path = raw.decode("latin-1")
@@ -189,8 +192,10 @@ def _decoded(raw: bytes, *, plus: bool = False) -> str:
     try:
         if b"%" not in raw:
             return raw.decode()
-        if _BROKEN_PERCENT.search(raw):
-            raise TidingsError(Code.MALFORMED_REQUEST, "The URL's percent-encoding is broken.")
+        if _BROKEN_PERCENT.search(raw) or _NUL in raw:
+            raise TidingsError(
+                Code.MALFORMED_REQUEST, "The URL's percent-encoding is broken, or holds a NUL."
+            )
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:
         raise TidingsError(Code.MALFORMED_REQUEST, "The URL is not UTF-8.") from None

@@ -12,9 +12,10 @@ from core.resources.document import (
     EXTERNAL,
     EXTERNAL_ID,
     FieldFault,
+    as_stored,
     faults_of,
     invalid,
-    read_object,
+    read_document,
     without_nulls,
 )
 from core.resources.expansion import EXPAND, Expansion, parse_expand
@@ -102,7 +103,7 @@ class Collection:
 
     async def _create(self, call: Call) -> Answer:
         key = key_of(call.headers)
-        document = read_object(call.body)
+        document = read_document(call.body)
         external_id = _external_id(document)
         self._check(document, key)
         operation = Create(self._type.name, self._writing.new_id(), orjson.dumps(document), external_id)
@@ -110,7 +111,7 @@ class Collection:
 
     async def _put(self, call: Call) -> Answer:
         key = key_of(call.headers)
-        document = without_nulls(read_object(call.body))
+        document = without_nulls(read_document(call.body))
         target = self._target(call)
         self._check(document, key)
         # An id is ours to give: by one only what exists can be replaced, by an own id it is made, too.
@@ -120,7 +121,7 @@ class Collection:
 
     async def _patch(self, call: Call) -> Answer:
         key = key_of(call.headers)
-        patch = read_object(call.body)
+        patch = read_document(call.body)
         operation = Patch(self._target(call), orjson.dumps(patch), _without_none_match(call))
         return await self._write(call, key, operation)
 
@@ -170,7 +171,7 @@ class Collection:
             key = value.pop(KEY_FIELD, None)
             if not isinstance(key, str | None):
                 raise _no_resource(f"#/{KEY_FIELD}", "Must be a string.")
-            external_id = _external_id(value)
+            external_id = _external_id(as_stored(value))
             own = "" if key is None else check_key(key)
         except TidingsError as error:
             return Item(raw, error=error)

@@ -17,7 +17,10 @@ from core.resources.document import (
     METADATA_KEY_CHARACTERS_MAX,
     METADATA_KEYS_MAX,
     METADATA_VALUE_CHARACTERS_MAX,
+    as_stored,
     faults_of,
+    pointer_to,
+    read_document,
     read_json,
     read_object,
     validate,
@@ -102,6 +105,47 @@ def test_integers_end_where_json_can_count(sign: int) -> None:
     assert read_json(b"%de15" % (sign * 90)) == sign * 9e16
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1.0", 1), ("-0.0", 0), ("0e5", 0), ("1e3", 1000), ("1.5", 1.5), ("-2.5e-3", -0.0025),
+        ("1e-40", 1e-40), ("9007199254740991.0", INTEGER_MAX), ("-9007199254740991e0", -INTEGER_MAX), ("1e-400", 0),
+    ],
+)  # fmt: skip
+def test_a_whole_number_is_an_integer_however_it_was_written(text: str, value: float) -> None:
+    document = read_document(b'{"a":{"b":[%b]},"c":%b}' % (text.encode(), text.encode()))
+    for read in (document["a"]["b"][0], document["c"]):
+        assert (read, type(read), str(read)) == (value, type(value), str(value))
+
+
+@pytest.mark.parametrize("text", ["9007199254740992.0", "1e16", "-1e16", "1e308", "9e-41", "-1e-300"])
+def test_a_number_that_would_be_given_back_as_another_is_refused(text: str) -> None:
+    """1e16 was given back as an integer that JSON can't count to, 1e308 with 309 digits."""
+    with pytest.raises(TidingsError) as caught:
+        read_document(b'{"a":[{"b":%b}]}' % text.encode())
+    assert caught.value.code is Code.MALFORMED_REQUEST
+    assert "as a string" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "text", [r'{"a":"b\u0000"}', r'{"a":[["\u0000"]]}', r'{"a":{"\u0000b":1}}', r'{"\u0000":1}']
+)
+def test_a_text_with_a_nul_is_refused(text: str) -> None:
+    """The database holds none, and refused it together with what others wrote in the same batch."""
+    with pytest.raises(TidingsError) as caught:
+        read_document(text.encode())
+    assert (caught.value.code, "U+0000" in caught.value.detail) == (Code.MALFORMED_REQUEST, True)
+
+
+@given(st.dictionaries(st.text(), VALUES))
+def test_what_is_stored_is_stored_again_unchanged(document: dict[str, Any]) -> None:
+    try:
+        stored = as_stored(document)
+    except TidingsError:
+        return
+    assert json.dumps(as_stored(json.loads(json.dumps(stored)))) == json.dumps(stored)
+
+
 def test_members_of_one_object_end_at_their_limit() -> None:
     most = {f"m{number}": number for number in range(MEMBERS_MAX)}
     assert read_json(json.dumps([most, most]).encode()) == [most, most]
@@ -111,6 +155,32 @@ def test_members_of_one_object_end_at_their_limit() -> None:
 def test_null_and_absent_mean_the_same_at_the_top() -> None:
     document = {"a": None, "b": 0, "c": "", "d": {"e": None}}
     assert without_nulls(document) == {"b": 0, "c": "", "d": {"e": None}}
+
+
+def test_metadata_without_a_key_are_none() -> None:
+    for metadata in ({}, None):
+        assert without_nulls({"a": 1, "metadata": metadata}) == {"a": 1}
+    for kept in ({"k": "v"}, [], "", 0):
+        assert without_nulls({"metadata": kept}) == {"metadata": kept}
+    assert without_nulls({"other": {}}) == {"other": {}}
+
+
+def test_an_object_that_patches_have_filled_is_refused_past_its_limit() -> None:
+    type_ = type_of({"o": {}})
+    most = {f"m{number}": 1 for number in range(MEMBERS_MAX)}
+    for whole in (most, [most, {"x": most}]):
+        validate(type_, {"o": whole})
+    for whole in (most | {"n": 1}, [{"x": most | {"n": 1}}]):
+        with pytest.raises(TidingsError) as caught:
+            validate(type_, {"o": whole})
+        (fault,) = caught.value.members["errors"]
+        assert (fault["pointer"], fault["code"]) == ("#/o", "too_long")
+
+
+def test_a_pointer_escapes_its_names_and_shows_a_long_one_by_its_beginning() -> None:
+    assert pointer_to() == "#"
+    assert pointer_to("a/b", 0, "c~d") == "#/a~1b/0/c~0d"
+    assert pointer_to("x" * 1_000) == "#/" + "x" * 100
 
 
 FIELDS: dict[str, tuple[dict[str, Any], Any, str]] = {

@@ -55,6 +55,14 @@ def test_the_examples_of_the_rfc_hold_as_a_member_and_objects_by_themselves(
         assert merge(before, change) == after
 
 
+def test_metadata_without_a_key_are_none() -> None:
+    """A patch with none made a version and an event of a resource that had none."""
+    assert merge({"a": 1}, {"metadata": {}}) == {"a": 1}
+    assert merge({"metadata": {"k": "v"}}, {"metadata": {"k": None}}) == {}
+    assert merge({"metadata": {"k": "v"}}, {"metadata": {}}) == {"metadata": {"k": "v"}}
+    assert merge({"o": {"metadata": {}}}, {}) == {"o": {"metadata": {}}}
+
+
 def test_a_null_member_that_is_not_there_removes_nothing() -> None:
     assert merge({"a": "foo"}, {"b": None}) == {"a": "foo"}
     assert merge({"a": "foo"}, {"a": None}) == {}
