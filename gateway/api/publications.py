@@ -129,10 +129,6 @@ def bad_channels(channels: Sequence[str], pointer: str) -> list[FieldFault]:
 
 def _data(raw: bytes, bytes_max: int) -> bytes:
     data = bytes(_PAYLOAD.decode(raw).data)
-    if b"\n" in data or b"\r" in data:
-        # Space between tokens is no part of what was published, and a line's end would end frames of
-        # transports that are read by lines. Every token stays as it was written.
-        data = msgspec.json.format(data, indent=-1)
     if len(data) > bytes_max:
         raise TidingsError(Code.BODY_TOO_LARGE, f"A publication has at most {bytes_max} bytes.")
     return data
