@@ -3,14 +3,13 @@
 Serve places, checks, updates and scales them; no request passes through it.
 """
 
-import os
 from contextlib import AsyncExitStack
 from typing import Any
 
 from ray import serve
 
 import wiring
-from actors.remote import here
+from actors.remote import here, unique
 from adapters.embedded.ports import shared_listener
 from adapters.telemetry.logging import configure_logging
 from settings import Settings
@@ -35,7 +34,7 @@ class Api:
         where = here(settings).installation
         listener = shared_listener(where.bind, where.api_port)
         self._server = await self._stack.enter_async_context(
-            wiring.open_api(settings, f"api-{os.getpid()}", listener)
+            wiring.open_api(settings, unique("api"), listener)
         )
 
     async def check_health(self) -> None:
@@ -57,7 +56,7 @@ class Realtime:
         where = here(settings).installation
         listeners = [shared_listener(where.bind, port) for port in (where.websocket_port, where.streams_port)]
         self._server = await self._stack.enter_async_context(
-            wiring.open_realtime(settings, f"realtime-{os.getpid()}", *listeners)
+            wiring.open_realtime(settings, unique("realtime"), *listeners)
         )
 
     async def check_health(self) -> None:

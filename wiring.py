@@ -12,6 +12,8 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import structlog
+
 from actors.streams.owner import StreamOwner
 from adapters.clock import SystemClock
 from adapters.entropy import SystemEntropy
@@ -20,6 +22,7 @@ from adapters.links.server import LinkServer
 from adapters.postgres.auth import AuthStore
 from adapters.postgres.channels import ChannelReader
 from adapters.postgres.commit import CommitConnection
+from adapters.postgres.faults import UNREACHABLE, may_pass
 from adapters.postgres.maintenance import require_today
 from adapters.postgres.pool import Database
 from adapters.postgres.resources import ResourceReader
@@ -38,6 +41,7 @@ from gateway.realtime.server import RealtimeParts, RealtimeServer
 from settings import Settings
 
 OWNER_CONNECTIONS = 2
+DATABASE_PAUSE_S = 0.5
 STORE_CONNECTIONS = 2
 
 
@@ -64,6 +68,23 @@ class Readers:
     database: Database
 
 
+async def _opened(settings: Settings, connections_max: int) -> Database:
+    """Return the database once it answers.
+
+    What is started again while it is away must wait for it here: whoever starts a process may give up for
+    good one that fails as it begins.
+    """
+    clock = SystemClock()
+    while True:
+        try:
+            return await Database.open(settings.installation.database_url, connections_max)
+        except UNREACHABLE as error:
+            if not may_pass(error):
+                raise
+            structlog.get_logger().warning("database.awaited", error=f"{type(error).__name__}: {error}")
+            await clock.sleep(DATABASE_PAUSE_S)
+
+
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[AuthStore]:
     """Give the store of organizations and keys, for the command line."""
@@ -79,7 +100,7 @@ async def open_store(settings: Settings) -> AsyncIterator[AuthStore]:
 async def open_readers(settings: Settings) -> AsyncIterator[Readers]:
     """Give readers over a pool of their own."""
     clock, entropy = SystemClock(), SystemEntropy()
-    database = await Database.open(settings.installation.database_url, settings.api.database_connections_max)
+    database = await _opened(settings, settings.api.database_connections_max)
     try:
         days = settings.log.retention_days
         store = AuthStore(database, Sealer(read_key(kek_file(settings)), entropy), entropy)
@@ -99,7 +120,7 @@ async def open_readers(settings: Settings) -> AsyncIterator[Readers]:
 @asynccontextmanager
 async def open_upkeep(settings: Settings) -> AsyncIterator[Upkeep]:
     """Give what keeps the log's days and the fields' indexes, and tells who holds which partition."""
-    database = await Database.open(settings.installation.database_url, STORE_CONNECTIONS)
+    database = await _opened(settings, STORE_CONNECTIONS)
     try:
         catalog = load_catalog(settings.installation.schemas_dir)
         yield Upkeep(database, catalog, settings.log, SystemClock())
@@ -110,7 +131,7 @@ async def open_upkeep(settings: Settings) -> AsyncIterator[Upkeep]:
 @asynccontextmanager
 async def open_owner(settings: Settings, name: str, address: str = "") -> AsyncIterator[StreamOwner]:
     """Give an owner that holds nothing yet: `open` it with the partitions that it shall hold."""
-    database = await Database.open(settings.installation.database_url, OWNER_CONNECTIONS)
+    database = await _opened(settings, OWNER_CONNECTIONS)
     try:
         yield StreamOwner(
             name,
@@ -134,6 +155,7 @@ async def open_stream_owner(settings: Settings, name: str, wanted: set[int]) -> 
         key = read_key(cluster_key_file(settings))
         server = LinkServer(owner, name, key, settings.links, SystemClock(), SystemEntropy())
         owner.address = await server.open(settings.installation.bind)
+        owner.on_released = server.announce_move
         try:
             await owner.open(wanted)
             yield owner

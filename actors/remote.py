@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -14,6 +15,7 @@ import structlog
 from actors.placement import Placement
 from actors.streams.owner import StreamOwner
 from adapters.clock import SystemClock
+from adapters.entropy import SystemEntropy
 from adapters.postgres.upkeep import Upkeep
 from adapters.telemetry.logging import configure_logging
 from adapters.telemetry.tasks import Tasks
@@ -94,15 +96,24 @@ def _end() -> None:
 
 
 class RemoteOwner:
-    """Control of one owner actor; satisfies `actors.placement.OwnerControl`."""
+    """Control of one owner actor; satisfies `actors.placement.OwnerControl`.
 
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
+    Args:
+        make: returns the actor of its name, created where there is none.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._handle = make()
 
     async def ping(self) -> None:
-        """Return when the actor answers."""
-        async with asyncio.timeout(PING_S):
-            await self._handle.ping.remote()
+        """Return when the actor answers. One that Ray has given up is created anew."""
+        try:
+            async with asyncio.timeout(PING_S):
+                await self._handle.ping.remote()
+        except ray.exceptions.ActorDiedError:
+            self._handle = self._make()
+            raise
 
     async def rebalance(self, partitions: set[int]) -> None:
         """Tell it what to hold."""
@@ -131,6 +142,11 @@ def here(settings: Settings) -> Settings:
     return settings.model_copy(update={"installation": where.model_copy(update={"bind": address})})
 
 
+def unique(kind: str) -> str:
+    """Return a name for this process that no other of the cluster has, on whatever node and whenever."""
+    return f"{kind}-{os.getpid()}-{SystemEntropy().id().hex()}"
+
+
 def owner_names(settings: Settings) -> list[str]:
     """Return the names of the owners: `stream-0` and on."""
     return [f"stream-{number}" for number in range(min(settings.log.owners, settings.log.partitions))]
@@ -138,7 +154,7 @@ def owner_names(settings: Settings) -> list[str]:
 
 def ensure_owner(opener: Opener, settings: Settings, name: str, partitions: set[int]) -> RemoteOwner:
     """Return the owner of this name, created when it does not exist yet."""
-    handle = StreamOwnerActor.options(  # type: ignore[attr-defined]  # ray.remote adds it
+    actor = StreamOwnerActor.options(  # type: ignore[attr-defined]  # ray.remote adds it
         name=name,
         namespace=NAMESPACE,
         lifetime="detached",
@@ -148,8 +164,8 @@ def ensure_owner(opener: Opener, settings: Settings, name: str, partitions: set[
         max_task_retries=0,
         max_concurrency=100,
         enable_task_events=False,
-    ).remote(opener, settings, name, sorted(partitions))
-    return RemoteOwner(handle)
+    )
+    return RemoteOwner(lambda: actor.remote(opener, settings, name, sorted(partitions)))
 
 
 async def ensure_placement(opener: Opener, upkeep_opener: UpkeepOpener, settings: Settings) -> None:
@@ -176,7 +192,7 @@ async def hand_over(names: list[str]) -> None:
     """End the owners that run another release, after they have released their partitions in order."""
     for name in names:
         try:
-            owner = RemoteOwner(ray.get_actor(name, namespace=NAMESPACE))
+            owner = RemoteOwner(functools.partial(ray.get_actor, name, namespace=NAMESPACE))
         except ValueError:  # there is none
             continue
         if (await owner.status()).get("release") != RELEASE:

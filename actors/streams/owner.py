@@ -27,6 +27,7 @@ from settings import Log
 
 HEAD_INTERVAL_S = 1.0
 TAKE_INTERVAL_S = 0.5
+EXPIRE_INTERVAL_S = 0.1
 
 
 class Routes(Protocol):
@@ -56,6 +57,7 @@ class StreamOwner:
         settings: limits and times.
         catalog: resource types.
         clock: for deadlines and intervals.
+        on_released: hears of each partition that leaves this owner, so that callers look for it elsewhere.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class StreamOwner:
         settings: Log,
         catalog: Catalog,
         clock: Clock,
+        on_released: Callable[[int], None] | None = None,
     ) -> None:
+        self.on_released = on_released
         self.name = name
         self.address = address
         self.fenced = asyncio.Event()
@@ -94,11 +98,13 @@ class StreamOwner:
         await self._take_free()
         self._tasks.spawn("take", self._keep_taking(), on_end=self.fenced.set)
         self._tasks.spawn("heads", self._announce_heads(), on_end=self.fenced.set)
+        self._tasks.spawn("expire", self._expire(), on_end=self.fenced.set)
 
     async def close(self) -> None:
         """Finish what is queued, release every partition, and stop."""
         self._wanted = set()
-        await self._tasks.close()
+        async with self._taking:  # what is being taken is released like the others
+            await self._tasks.close()
         for partition in self._partitions.values():
             partition.stop()
         if self._runs:
@@ -142,6 +148,12 @@ class StreamOwner:
                 self._log.warning("partition.adopted", partition=partition_id)
                 await self._take(partition_id)
 
+    async def _expire(self) -> None:
+        while True:
+            await self._clock.sleep(EXPIRE_INTERVAL_S)
+            for partition in list(self._partitions.values()):
+                partition.expire()
+
     async def _take_free(self) -> None:
         async with self._taking:
             missing = sorted(self._wanted - set(self._partitions))
@@ -168,6 +180,8 @@ class StreamOwner:
     def _ended(self, partition_id: int, run: asyncio.Task[None]) -> None:
         self._partitions.pop(partition_id, None)
         self._runs.pop(partition_id, None)
+        if self.on_released is not None:
+            self.on_released(partition_id)
         error = run.exception()
         if error is None:
             return
@@ -270,10 +284,7 @@ class StreamOwner:
 
     async def find(self, organization_id: bytes, event_id: bytes) -> Outcome | None:
         """Return what became of a command; None only when it surely never takes effect (rule R13)."""
-        try:
-            return await (await self._owned(organization_id)).find(organization_id, event_id)
-        except FencedError:
-            raise TidingsError(Code.PARTITION_MOVING) from None
+        return await (await self._owned(organization_id)).find(organization_id, event_id)
 
     async def _announce_heads(self) -> None:
         while True:

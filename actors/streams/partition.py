@@ -7,10 +7,11 @@ cancelled while a commit is on its way.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
+from actors.streams.questions import Questions
 from actors.streams.queue import FairQueue, Pending, size_of
 from adapters.postgres.commit import (
     Appended,
@@ -21,8 +22,8 @@ from adapters.postgres.commit import (
     Taken,
     Undecided,
 )
-from adapters.postgres.faults import UNREACHABLE
-from core.errors import Code
+from adapters.postgres.faults import UNREACHABLE, is_definite, is_shortage
+from core.errors import Code, TidingsError
 from core.instants import Instant
 from core.ports import Clock
 from core.resources.schema import Catalog
@@ -33,7 +34,6 @@ from core.streams.memory import Memory
 from core.streams.needs import ROUNDS_MAX, needs_of
 from core.streams.outcome import Outcome, Refused, Unknown
 from core.streams.partition import Decision, decide
-from core.streams.settled import settle
 from settings import Log
 
 RECONNECT_S = 0.2
@@ -95,9 +95,10 @@ class StreamPartition:
         self._queue = FairQueue(settings.queue_commands_max, settings.queue_bytes_max)
         self._in_flight: dict[bytes, Pending] = {}
         self._keys: dict[tuple[bytes, str], Pending] = {}
-        self._unknown_heads: dict[bytes, asyncio.Future[Head | None]] = {}
-        self._searches: list[tuple[bytes, bytes, asyncio.Future[Outcome | None]]] = []
+        self._batch: list[Pending] = []
+        """What may be on its way to the log: nobody can say that it had no effect."""
         self._wake = asyncio.Event()
+        self._questions = Questions(self._wake.set)
         self._stopping = False
         self._renew_at = 0.0
         self._database_ahead_s = 0.0
@@ -133,21 +134,28 @@ class StreamPartition:
     def forget(self, source: object) -> None:
         """Drop what a lost link has queued and what has not begun: its caller asks again (rule R13)."""
         for pending in self._queue.drop(source):
-            self._answer(pending, Unknown("The link was lost before the command began."))
+            self._settle(pending, Unknown("The link was lost before the command began."))
+
+    def expire(self) -> None:
+        """Tell callers in this process whose deadline has passed; those behind a link are told there."""
+        now = self._clock.monotonic()
+        late = [p for p in self._in_flight.values() if p.deadline <= now and p.source is None]
+        begun = {id(pending) for pending in self._batch}
+        for pending in late:
+            if not pending.outcome.done():
+                outcome = Unknown("Not decided before the deadline.") if id(pending) in begun else _LATE
+                pending.outcome.set_result(outcome)
 
     def head(self, organization_id: bytes) -> Awaitable[Head | None]:
-        """Return the announced head; None: there is no such organization here."""
-        future: asyncio.Future[Head | None]
-        state = self._memory.streams.get(organization_id)
-        if state is not None:
-            future = asyncio.get_running_loop().create_future()
-            future.set_result(Head(organization_id, state.epoch, state.last_seq))
-            return future
-        waiting = self._unknown_heads.get(organization_id)
-        if waiting is None:
-            waiting = self._unknown_heads[organization_id] = asyncio.get_running_loop().create_future()
-            self._wake.set()
-        return asyncio.shield(waiting)
+        """Return a head that covers everything acknowledged before this call, by whomever.
+
+        None: there is no such organization here. What memory holds is told only when the database has
+        confirmed after this call that the partition is still ours: an owner that was replaced while it was
+        cut off does not know what its successor has acknowledged.
+        """
+        if self._stopping:
+            raise TidingsError(Code.PARTITION_MOVING)
+        return self._questions.head(organization_id)
 
     def heads(self, organization_ids: set[bytes]) -> list[Head]:
         """Return the announced heads of those organizations that this partition knows."""
@@ -162,10 +170,9 @@ class StreamPartition:
         pending = self._in_flight.get(event_id)
         if pending is not None:
             return await asyncio.shield(pending.outcome)
-        future: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
-        self._searches.append((organization_id, event_id, future))
-        self._wake.set()
-        return await future
+        if self._stopping:
+            raise TidingsError(Code.PARTITION_MOVING)
+        return await self._questions.find(organization_id, event_id)
 
     # --- owning
 
@@ -175,7 +182,10 @@ class StreamPartition:
         Returns:
             Whether it is ours now; then `run` must be started.
         """
-        connection = await self._connect()
+        try:
+            connection = await self._connect()
+        except UNREACHABLE:
+            return False
         try:
             if force_epoch is None:
                 taken = await connection.take(
@@ -213,14 +223,21 @@ class StreamPartition:
         try:
             while not self._stopping or len(self._queue):
                 await self._round()
-            if self._connection is not None and not self._connection.is_closed:
-                await self._connection.release(self.partition_id, self.epoch)
-            self._log.info("partition.released", epoch=self.epoch)
+            await self._give_up()
         finally:
             self._refuse_all()
             if self._connection is not None:
                 await self._connection.close()
                 await self._clock.sleep(0)  # the transport ends in the loop's next round
+
+    async def _give_up(self) -> None:
+        if self._connection is not None and not self._connection.is_closed:
+            try:
+                await self._connection.release(self.partition_id, self.epoch)
+            except UNREACHABLE as error:
+                self._log.warning("partition.unreleased", error=str(error))  # its lease runs out
+                return
+        self._log.info("partition.released", epoch=self.epoch)
 
     def stop(self) -> None:
         """Take no more commands; `run` ends after the batches that are queued."""
@@ -229,25 +246,34 @@ class StreamPartition:
 
     async def _round(self) -> None:
         if self._connection is None or self._connection.is_closed:
-            await self._recover(None)
+            await self._recover()
+        asked = self._questions.heads
+        batch = self._next_batch()
+        is_proved = bool(batch) and await self._commit(batch)
         try:
             if self._clock.monotonic() >= self._renew_at:
                 await self._renew()
-            if self._unknown_heads:
-                await self._answer_heads()
-            if self._searches:
-                await self._answer_searches()
-        except UNREACHABLE:
-            return  # the next round recovers
-        batch = self._next_batch()
-        if batch:
-            await self._commit(batch)
-        elif not self._unknown_heads and not self._searches:
+                is_proved = True
+            await self._answer(asked, is_proved=is_proved)
+        except UNREACHABLE as error:
+            self._log.warning("partition.unanswered", error=str(error))
+            assert self._connection is not None  # noqa: S101 (recovered above)
+            await self._connection.close()  # the next round recovers
+            return
+        if not (batch or asked or len(self._queue)):
             await self._idle()
+
+    async def _answer(self, asked: int, *, is_proved: bool) -> None:
+        assert self._connection is not None  # noqa: S101 (`_round` made sure of it)
+        if asked and not await self._questions.answer_heads(
+            self._connection, self.partition_id, self.epoch, self._memory, asked, is_proved=is_proved
+        ):
+            raise FencedError
+        await self._questions.answer_searches(self._connection, self._memory)
 
     async def _idle(self) -> None:
         self._wake.clear()
-        if self._stopping:
+        if self._stopping or self._questions:
             return
         timer = asyncio.get_running_loop().call_later(
             max(0.0, self._renew_at - self._clock.monotonic()), self._wake.set
@@ -259,57 +285,80 @@ class StreamPartition:
         now = self._clock.monotonic()
         batch = []
         for pending in self._queue.take(self._settings.batch_commands_max, self._settings.batch_bytes_max):
+            if pending.outcome.done():  # told that it is late
+                self._settle(pending, _LATE)
+                continue
             if pending.deadline <= now:
-                self._answer(pending, Refused(Code.DEADLINE_EXCEEDED.value))
+                self._settle(pending, _LATE)
             else:
                 batch.append(pending)
         return batch
 
     # --- one batch
 
-    async def _commit(self, batch: list[Pending]) -> None:
-        """Bring a batch to its end, whatever it takes: every command in it is answered."""
+    async def _commit(self, batch: list[Pending]) -> bool:
+        """Bring a batch to its end, whatever it takes: every command in it is answered.
+
+        Returns:
+            Whether the database has confirmed that the partition is ours, by an append that began in here.
+        """
         for _ in range(CONFLICTS_MAX):
             try:
                 decision = await self._decide(batch)
-            except UNREACHABLE:
-                await self._recover(None)
+            except UNREACHABLE as error:
+                if is_definite(error) and not self._is_cut:
+                    return await self._reject(batch, error)
+                await self._recover()
                 continue
             if self._only_ephemeral(batch):
                 self._finish(batch, decision)
-                return
-            assert self._connection is not None  # noqa: S101 (it has just read)
-            result: AppendResult = await self._connection.append(
-                self.partition_id, self.epoch, decision.append
-            )
-            match result:
+                return False
+            match await self._append(batch, decision):
                 case Appended():
                     self._finish(batch, decision)
-                    return
+                    return True
                 case Fenced():
                     raise FencedError
-                case Undecided(reason=reason):
-                    self._log.warning("append.undecided", reason=reason, epoch=self.epoch)
-                    if await self._recover_or_tell(batch, decision):
-                        self._finish(batch, decision)
-                        return
-                case Rejected(conflict=True):
-                    self._log.error("append.conflicted", epoch=self.epoch)
-                    await self._recover(None)
-                case Rejected(error=error):
-                    self._log.error("append.rejected", exc_info=error)
-                    await self._divide(batch)
-                    return
-        await self._divide(batch)
+                case Rejected(error=refusal, conflict=False):
+                    return await self._reject(batch, refusal)
+                case Rejected() | Undecided():  # once more, under the new epoch
+                    continue
+        return await self._divide(batch)
 
-    async def _divide(self, batch: list[Pending]) -> None:
+    async def _append(self, batch: list[Pending], decision: Decision) -> AppendResult:
+        assert self._connection is not None  # noqa: S101 (it has just read)
+        self._batch = batch
+        result = await self._connection.append(self.partition_id, self.epoch, decision.append)
+        if isinstance(result, Undecided):
+            self._log.warning("append.undecided", reason=result.reason, epoch=self.epoch)
+            result = Appended() if await self._is_in_log(decision) else result
+        elif isinstance(result, Rejected) and result.conflict:
+            self._log.error("append.conflicted", epoch=self.epoch)
+            await self._recover()
+        self._batch = []
+        return result
+
+    @property
+    def _is_cut(self) -> bool:
+        return self._connection is None or self._connection.is_closed
+
+    async def _reject(self, batch: list[Pending], error: Exception) -> bool:
+        """Answer a batch that the database refused: all, if it would refuse any; else those it is about."""
+        self._log.error("batch.rejected", commands=len(batch), exc_info=error)
+        if not is_shortage(error):
+            return await self._divide(batch)
+        for pending in batch:
+            self._settle(pending, Refused(Code.UNAVAILABLE.value, "The database is out of room."))
+        return False
+
+    async def _divide(self, batch: list[Pending]) -> bool:
         """Find the command that the database will not have: alone it fails alone."""
         if len(batch) == 1:
-            self._answer(batch[0], Refused(Code.INTERNAL.value))
-            return
+            self._settle(batch[0], Refused(Code.INTERNAL.value))
+            return False
         middle = len(batch) // 2
-        await self._commit(batch[:middle])
-        await self._commit(batch[middle:])
+        first = await self._commit(batch[:middle])
+        return await self._commit(batch[middle:]) or first
 
     async def _decide(self, batch: list[Pending]) -> Decision:
         commands = [pending.command for pending in batch]
@@ -336,15 +385,16 @@ class StreamPartition:
 
     def _finish(self, batch: list[Pending], decision: Decision) -> None:
         """The batch is durable: remember it, answer, and only now let others see it (rule R5)."""
+        self._batch = []
         self._memory.commit(decision.append, decision.streams)
         for pending, outcome in zip(batch, decision.outcomes, strict=True):
-            self._answer(pending, outcome)
+            self._settle(pending, outcome)
         for live in decision.live:
             self._audience.on_live(live)
         for publication in decision.ephemeral:
             self._audience.on_ephemeral(publication)
 
-    def _answer(self, pending: Pending, outcome: Outcome) -> None:
+    def _settle(self, pending: Pending, outcome: Outcome) -> None:
         command = pending.command
         self._in_flight.pop(command.event_id, None)
         if command.key:
@@ -356,37 +406,16 @@ class StreamPartition:
 
     async def _renew(self) -> None:
         assert self._connection is not None  # noqa: S101 (`_round` made sure of it)
-        if not await self._connection.renew(self.partition_id, self.epoch, self._settings.lease_s):
+        now = await self._connection.renew(self.partition_id, self.epoch, self._settings.lease_s)
+        if now is None:
             raise FencedError
+        self._learn_time(now)
         self._renew_at = self._clock.monotonic() + self._settings.lease_renew_s
 
-    async def _answer_heads(self) -> None:
-        waiting, self._unknown_heads = self._unknown_heads, {}
-        found = Found()
-        try:
-            await self._read(Needs(organizations=set(waiting)), found)
-        except UNREACHABLE:
-            self._unknown_heads = waiting | self._unknown_heads
-            raise
-        for organization_id, future in waiting.items():
-            state = found.streams.get(organization_id)
-            future.set_result(None if state is None else Head(organization_id, state.epoch, state.last_seq))
+    async def _recover(self) -> None:
+        """Take the partition from oneself, so that an undecided append is decided or fenced (rule R6).
 
-    async def _answer_searches(self) -> None:
-        assert self._connection is not None  # noqa: S101 (`_round` made sure of it)
-        while self._searches:
-            organization_id, event_id, future = self._searches[0]
-            event = await self._connection.find_event(organization_id, event_id)
-            self._searches.pop(0)
-            epoch = self._memory.streams[organization_id].epoch if event is not None else ""
-            if not future.done():
-                future.set_result(None if event is None else settle(event, epoch))
-
-    async def _recover(self, decision: Decision | None) -> bool:
-        """Take the partition from oneself, and find out whether an undecided batch is in the log (rule R6).
-
-        The take-over waits for the row that the old transaction holds, and fences an append that is still
-        on its way.
+        The take-over waits for the row that the old transaction holds.
 
         Raises:
             FencedError: somebody else took it meanwhile.
@@ -407,25 +436,23 @@ class StreamPartition:
                     await connection.close()
                     raise FencedError
                 await self._begin(connection, taken)
-                return decision is not None and await self._is_in_log(connection, decision)
             except UNREACHABLE:
                 await connection.close()
                 await self._clock.sleep(RECONNECT_S)
+            else:
+                return
 
-    async def _recover_or_tell(self, batch: list[Pending], decision: Decision) -> bool:
-        """Find out whether a batch is in the log; who is fenced before that does not know, and says so."""
-        try:
-            return await self._recover(decision)
-        except FencedError:
-            for pending in batch:
-                self._answer(pending, Unknown("Another owner took the partition; it can tell."))
-            raise
-
-    @staticmethod
-    async def _is_in_log(connection: CommitConnection, decision: Decision) -> bool:
+    async def _is_in_log(self, decision: Decision) -> bool:
+        """Say whether an undecided batch took effect, after the take-over that decides it."""
+        await self._recover()
         # An append is all or nothing: one of its events tells of all.
         for organization_id, _, event in decision.append.events[:1]:
-            return await connection.find_event(organization_id, event.id) is not None
+            while True:
+                assert self._connection is not None  # noqa: S101 (recovered)
+                try:
+                    return await self._connection.find_event(organization_id, event.id) is not None
+                except UNREACHABLE:
+                    await self._recover()
         return False
 
     # --- time and endings
@@ -442,12 +469,14 @@ class StreamPartition:
 
     def _refuse_all(self) -> None:
         self._stopping = True
+        for pending in self._batch:
+            self._settle(pending, Unknown("Another owner takes the partition; it can tell."))
         for pending in list(self._in_flight.values()):
-            self._answer(pending, _moving())
-        for future in self._unknown_heads.values():
-            future.set_result(None)
-        for _, _, search in self._searches:
-            search.set_exception(FencedError())
+            self._settle(pending, _moving())
+        self._questions.refuse_all()
+
+
+_LATE: Final = Refused(Code.DEADLINE_EXCEEDED.value)
 
 
 def _moving() -> Refused:

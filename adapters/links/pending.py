@@ -14,9 +14,15 @@ OVERHEAD_BYTES: Final = 256
 
 _BEFORE_THE_KEY: Final = frozenset(
     code.value
-    for code in (Code.DEADLINE_EXCEEDED, Code.CAPACITY_REDUCED, Code.PARTITION_MOVING, Code.UNAVAILABLE)
+    for code in (
+        Code.DEADLINE_EXCEEDED,
+        Code.CAPACITY_REDUCED,
+        Code.PARTITION_MOVING,
+        Code.UNAVAILABLE,
+        Code.IDEMPOTENCY_IN_FLIGHT,
+    )
 )
-"""Refusals that an owner gives without having looked for the command's key."""
+"""Refusals that an owner gives without having looked for the command's key in the log."""
 
 
 class Budget:

@@ -15,6 +15,7 @@ import asyncpg
 
 from adapters.postgres.arguments import append_arguments, read_arguments, referrer_branches
 from adapters.postgres.codec import event_of, from_timestamp, from_uuid, stream_state, to_uuid
+from adapters.postgres.faults import UNREACHABLE, is_definite
 from adapters.postgres.found import found_in
 from adapters.postgres.pool import LOOK_UPS_BY_KEY
 from adapters.postgres.queries import statements
@@ -24,8 +25,6 @@ from core.streams.append import Append, Found, Needs, StreamState
 from core.streams.event import Event
 
 LOG_CONFLICT = "TD001"
-_INDEFINITE_CLASSES = ("08", "57", "58", "XX")
-_STATEMENT_COMPLETION_UNKNOWN = "40003"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +66,6 @@ class Undecided:
 AppendResult = Appended | Fenced | Rejected | Undecided
 
 
-def is_definite(error: BaseException) -> bool:
-    """Say whether the server itself rolled the statement back, so that it surely had no effect."""
-    if not isinstance(error, asyncpg.PostgresError):
-        return False
-    state = error.sqlstate or ""
-    return not state.startswith(_INDEFINITE_CLASSES) and state != _STATEMENT_COMPLETION_UNKNOWN
-
-
 class CommitConnection:
     """One connection that commits, for one partition at a time.
 
@@ -100,7 +91,7 @@ class CommitConnection:
                 tried again.
 
         Raises:
-            OSError, asyncpg.PostgresError, asyncpg.InterfaceError: no connection, or the server is a standby.
+            Exception: one of `faults.UNREACHABLE`; no connection, or the server is a standby.
         """
         connection = await asyncpg.connect(
             dsn,
@@ -160,10 +151,15 @@ class CommitConnection:
         lease = timedelta(seconds=lease_s)
         return _taken(await self._fetchrow("force_partition", partition_id, owner, address, lease, epoch))
 
-    async def renew(self, partition_id: int, epoch: int, lease_s: float) -> bool:
-        """Prolong the lease; False: fenced."""
+    async def renew(self, partition_id: int, epoch: int, lease_s: float) -> Instant | None:
+        """Prolong the lease and return the database's time; None: fenced."""
         lease = timedelta(seconds=lease_s)
-        return await self._fetchrow("renew_partition", partition_id, epoch, lease) is not None
+        row = await self._fetchrow("renew_partition", partition_id, epoch, lease)
+        return None if row is None else from_timestamp(row["database_now"])
+
+    async def owns(self, partition_id: int, epoch: int) -> bool:
+        """Say whether the partition is still under this epoch: nobody else has acknowledged anything then."""
+        return await self._fetchrow("own_partition", partition_id, epoch) is not None
 
     async def release(self, partition_id: int, epoch: int) -> None:
         """Give the partition up at once, so that another owner need not wait for the lease."""
@@ -262,7 +258,7 @@ async def _caught(work: Coroutine[Any, Any, Any]) -> Any:
     # An error is a value here: the task must not be reported as failed, since whoever spawned it judges it.
     try:
         return await work
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.CancelledError) as error:
+    except (*UNREACHABLE, asyncio.CancelledError) as error:
         return error
 
 

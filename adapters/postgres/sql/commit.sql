@@ -5,9 +5,11 @@ UPDATE partitions SET owner = $2, address = $3, epoch = epoch + 1, lease_until =
 RETURNING epoch, clock_timestamp() AS database_now
 
 -- force_partition --
--- Take a partition from a dead owner before its lease ends, or from oneself after an unknown commit. $5: the epoch seen.
+-- Take a partition from a dead owner before its lease ends, or from oneself after an unknown commit. $5: the epoch seen. The
+-- next epoch counts as well where it is the caller's own: the answer to an earlier try was lost. Nobody else has his
+-- address, if he has one.
 UPDATE partitions SET owner = $2, address = $3, epoch = epoch + 1, lease_until = clock_timestamp() + $4
- WHERE partition_id = $1 AND epoch = $5
+ WHERE partition_id = $1 AND (epoch = $5 OR (epoch > $5 AND owner = $2 AND address = $3 AND address <> ''))
 RETURNING epoch, clock_timestamp() AS database_now
 
 -- renew_partition --
@@ -15,6 +17,10 @@ RETURNING epoch, clock_timestamp() AS database_now
 UPDATE partitions SET lease_until = clock_timestamp() + $3
  WHERE partition_id = $1 AND epoch = $2
 RETURNING clock_timestamp() AS database_now
+
+-- own_partition --
+-- Whether a partition is still under this epoch. No row: fenced.
+SELECT epoch FROM partitions WHERE partition_id = $1 AND epoch = $2
 
 -- release_partition --
 -- Give a partition up after the last batch. The epoch moves too, so that nothing late is written under it.

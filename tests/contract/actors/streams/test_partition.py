@@ -69,10 +69,10 @@ class Desk:
         rows = await self.admin.fetch("SELECT seq FROM events ORDER BY organization_id, seq")
         return [row["seq"] for row in rows]
 
-    async def until_it_waits(self) -> None:
-        """Return once an append waits for a lock."""
+    async def until_it_waits(self, backends: int = 1) -> None:
+        """Return once an append waits for a lock, or so many do."""
         async with asyncio.timeout(10):
-            while not await self.admin.fetchval(WAITING):  # noqa: ASYNC110 (it happens in the database)
+            while await self.admin.fetchval(WAITING) < backends:  # noqa: ASYNC110 (it happens in the database)
                 await asyncio.sleep(0.01)
 
 
@@ -373,5 +373,126 @@ def test_an_ephemeral_publication_is_heard_and_leaves_no_trace(database_url: str
             assert (outcome.seq, outcome.offsets) == (0, ())
             assert [heard.channel for heard in here.hall.ephemeral] == ["room:1", "room:2"]
             assert await here.seqs_in_log() == []
+
+    run(scenario())
+
+
+# When the database refuses, goes away, or does not answer
+
+
+def test_what_the_database_will_not_read_costs_nobody_a_take_over(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            epoch = here.partition.epoch
+            unreadable = Command(org, ENTROPY.id(), Publish(("a",), b"1"), 10_000, "a\0b", b"f")
+            around = [publish(org, "a") for _ in range(20)]
+            futures = [here.submit(one) for one in (*around[:10], unreadable, *around[10:])]
+            outcomes = await asyncio.gather(*futures)
+            assert code_of(outcomes.pop(10)) == "internal"
+            assert [committed(outcome).seq for outcome in outcomes] == list(range(1, 21))
+            assert here.partition.epoch == epoch
+
+    run(scenario())
+
+
+def test_who_ends_without_knowing_says_so(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        other, holder = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+        async with desk(database_url, log=Log(commit_deadline_s=0.3)) as here:
+            async with holder.transaction():
+                await holder.execute(HOLD_HEADS)
+                begun = here.submit(publish(org, "a"))
+                await here.until_it_waits()
+                heir = "UPDATE partitions SET owner = 'heir', epoch = epoch + 1 WHERE partition_id = 0"
+                moving = asyncio.create_task(other.execute(heir))
+                await here.until_it_waits(2)  # behind the append, before
+                await here.until_it_waits(3)  # our own take-over: the append's deadline is past
+                queued = here.submit(publish(org, "b"))
+            await moving
+            assert isinstance(await begun, Unknown)
+            assert code_of(await queued) == "partition_moving"
+            assert len(await here.seqs_in_log()) == 1
+        await other.close()
+        await holder.close()
+
+    run(scenario())
+
+
+def test_a_caller_in_this_process_hears_by_his_deadline(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            async with here.admin.transaction():
+                await here.admin.execute(HOLD_HEADS)
+                begun = here.partition.submit(within(org, Publish(("a",), b"1"), 50), None)
+                await here.until_it_waits()
+                queued = here.partition.submit(within(org, Publish(("b",), b"2"), 50), None)
+                linked = here.submit(within(org, Publish(("c",), b"3"), 50))
+                async with asyncio.timeout(5):
+                    while not (begun.done() and queued.done()):
+                        here.partition.expire()
+                        await asyncio.sleep(0.01)
+                assert isinstance(begun.result(), Unknown)
+                assert code_of(queued.result()) == "deadline_exceeded"
+                assert not linked.done()
+            assert code_of(await linked) == "deadline_exceeded"
+            committed(await here.submit(publish(org, "a")))
+            assert len(await here.seqs_in_log()) == 2
+
+    run(scenario())
+
+
+def test_a_crowd_that_came_too_late_holds_up_nobody_behind_it(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url, log=Log(batch_commands_max=10), starts=False) as here:
+            late = [here.submit(within(org, Publish(("a",), b"1"), 0)) for _ in range(10)]
+            last = here.submit(publish(org, "a"))
+            here.start()
+            async with asyncio.timeout(2):  # a renewal later it would wake anyway
+                committed(await last)
+            assert {code_of(await one) for one in late} == {"deadline_exceeded"}
+
+    run(scenario())
+
+
+def test_a_take_over_whose_answer_was_lost_is_not_taken_for_anothers(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            committed(await here.submit(publish(org, "a")))
+            # As after a forced take-over of our own that we never heard of.
+            await here.admin.execute("UPDATE partitions SET epoch = epoch + 1 WHERE partition_id = 0")
+            await here.admin.execute(KILL_OWNERS)
+            assert committed(await here.submit(publish(org, "a"))).seq == 2
+
+    run(scenario())
+
+
+def test_time_is_learned_anew_at_each_renewal(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url, log=Log(lease_renew_s=0.05), starts=False) as here:
+            here.partition._database_ahead_s -= 3 * 86_400  # noqa: SLF001 (as after a long sleep of the machine)
+            until = (await here.admin.fetchrow(ROW))["lease_until"]
+            here.start()
+            async with asyncio.timeout(5):
+                while (await here.admin.fetchrow(ROW))["lease_until"] == until:  # noqa: ASYNC110 (in the database)
+                    await asyncio.sleep(0.01)
+            committed(await here.submit(publish(org, "a")))
+            ago = "SELECT clock_timestamp() - created_at < interval '10 s' FROM events"
+            assert await here.admin.fetchval(ago)
+
+    run(scenario())
+
+
+def test_no_partition_is_taken_from_a_database_that_is_away_and_none_fails(database_url: str) -> None:
+    async def scenario() -> None:
+        nowhere = database_url.replace("/tidings", "/nothing_there") + "_gone"
+        partition = partition_of(nowhere, Hall())
+        assert not await partition.open()
+        assert not await partition.open(force_epoch=1)
 
     run(scenario())
