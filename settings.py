@@ -8,8 +8,15 @@ key `batch_commands_max` is set by `TIDINGS_LOG_BATCH_COMMANDS_MAX`; `DATABASE_U
 import os
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 (names of it, nothing is bound here)
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class SettingsError(Exception):
+    """A variable of the environment can't be used; the message is one sentence that names it."""
 
 
 class Installation(BaseSettings):
@@ -27,7 +34,9 @@ class Installation(BaseSettings):
         description="Address of replicas and owners; on a cluster `node`: as Ray knows each node.",
     )
     public_url: str = Field(
-        default="", description="Origin as clients see it; empty: http://localhost:<port>."
+        default="",
+        description="Origin as clients see it; empty: http://<host>:<port>, with localhost for a host "
+        "that means this machine or all of its addresses.",
     )
     schemas_dir: Path = Field(default=Path("schemas"), description="Resource types, one JSON Schema a file.")
     kek_file: Path | None = Field(
@@ -49,7 +58,14 @@ class Installation(BaseSettings):
     @property
     def origin(self) -> str:
         """Scheme, host and port under which clients reach this installation, without a trailing slash."""
-        return (self.public_url or f"http://localhost:{self.port}").rstrip("/")
+        host = "localhost" if self.host in (*LOOPBACK, *EVERYWHERE) else self.host
+        shown = f"[{host}]" if ":" in host else host
+        return (self.public_url or f"http://{shown}:{self.port}").rstrip("/")
+
+    @property
+    def edge_address(self) -> str:
+        """Address at which this machine reaches the edge."""
+        return "127.0.0.1" if self.host in EVERYWHERE else self.host
 
     @property
     def api_port(self) -> int:
@@ -198,16 +214,41 @@ class Realtime(BaseSettings):
     )
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of one process."""
 
-    model_config = SettingsConfigDict(frozen=True)
+    # Reads no environment itself: a variable `LOG` or `API` of some other program is not meant for us.
+    model_config = ConfigDict(frozen=True)
 
     installation: Installation = Field(default_factory=Installation)
     log: Log = Field(default_factory=Log)
     links: Links = Field(default_factory=Links)
     api: Api = Field(default_factory=Api)
     realtime: Realtime = Field(default_factory=Realtime)
+
+
+def read_settings() -> Settings:
+    """Return the settings that this process's environment gives.
+
+    Raises:
+        SettingsError: a value is none that its variable can have.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        groups = [field.annotation for field in Settings.model_fields.values()]
+        prefix = next(
+            str(group.model_config.get("env_prefix", ""))
+            for group in groups
+            if isinstance(group, type) and issubclass(group, BaseSettings) and group.__name__ == error.title
+        )
+        variable = field if field.isupper() else f"{prefix}{field}".upper()  # an alias is spelled out
+        raise SettingsError(
+            f"{variable} is {first['input']!r}, which it can't be ({first['msg']}): "
+            "correct it, or leave it out."
+        ) from None
 
 
 def environment() -> dict[str, str]:
@@ -220,4 +261,5 @@ def load_environment(file: Path) -> None:
     for line in file.read_text().splitlines():
         name, separator, value = line.strip().partition("=")
         if separator and not name.startswith("#"):
-            os.environ.setdefault(name, value)
+            quoted = value[:1] in {"'", '"'} and value[:1] == value[-1:]  # as a shell would read the file
+            os.environ.setdefault(name, value[1:-1] if quoted else value)
