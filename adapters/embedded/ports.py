@@ -1,5 +1,6 @@
 """Ports of this machine: free before the first start, shared by the replicas of a node afterwards."""
 
+import errno
 import socket
 from collections.abc import Mapping
 
@@ -8,25 +9,57 @@ import psutil
 from adapters.embedded.errors import StartError
 
 BACKLOG = 4096
+PRIVILEGED = 1024
 
 
-def ensure_free(host: str, ports: Mapping[str, int]) -> None:
-    """Make sure that nobody listens on the ports.
+def ensure_free(host: str, ports: Mapping[str, int], *, variable: str = "TIDINGS_HOST") -> None:
+    """Make sure that all ports can be listened on, and that nobody does.
 
     A left-over replica would take its share of the connections unseen.
 
+    Args:
+        host: address or name; of a name, every address is tried.
+        ports: what each is for, and its number.
+        variable: the setting that `host` comes from, for the sentence.
+
     Raises:
-        StartError: one is taken; the sentence names who holds it where that can be found out.
+        StartError: one can't be; the sentence says why, and who holds it where that can be found out.
     """
     for what, port in ports.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for family, address in _addresses(host, port, variable):
             try:
-                probe.bind((host, port))
-            except OSError:
-                raise StartError(
-                    f"Port {port} ({what}) is in use{_holder(port)}: end that program, or set TIDINGS_PORT."
-                ) from None
+                with socket.socket(family) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(address)
+            except OSError as error:
+                raise StartError(_sentence(error, host, what, port, variable)) from None
+
+
+def _addresses(host: str, port: int, variable: str) -> list[tuple[int, tuple[object, ...]]]:
+    asked = None if host == "*" else host
+    try:
+        found = socket.getaddrinfo(asked, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise StartError(
+            f"{variable} is {host!r}, which is no address and no known name ({error}): set it to an address "
+            "of this machine, or leave it out."
+        ) from None
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _sentence(error: OSError, host: str, what: str, port: int, variable: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} ({what}) is in use{_holder(port)}: end that program, or set TIDINGS_PORT."
+    if error.errno == errno.EACCES and port < PRIVILEGED:
+        why = f"is for root alone, as all below {PRIVILEGED}: set TIDINGS_PORT to a higher one."
+        return f"Port {port} ({what}) {why}"
+    if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+        return (
+            f"{variable} is {host}, which is no address of this machine: set it to one that is, "
+            "to 0.0.0.0 for all of them, or leave it out."
+        )
+    why = f"can't be listened on ({error.strerror}): set {variable} or TIDINGS_PORT."
+    return f"Port {port} ({what}) on {host} {why}"
 
 
 def _holder(port: int) -> str:

@@ -1,0 +1,88 @@
+"""Ports that can be listened on, and sentences about those that can't."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters.embedded.errors import StartError
+from adapters.embedded.ports import ensure_free, shared_listener
+from tests.helpers.ports import free_port
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])  # noqa: S104 (what an operator may choose)
+def test_a_port_is_free_or_its_holder_is_named(host: str) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        said = f"Port {port} \\(api\\) is in use by .* \\(process {os.getpid()}\\): .*TIDINGS_PORT"
+        with pytest.raises(StartError, match=said):
+            ensure_free(host, {"api": port})
+    ensure_free(host, {"api": port})
+
+
+def test_the_second_port_is_looked_at_too() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(StartError, match="streams"):
+            ensure_free("127.0.0.1", {"api": free_port(), "streams": port})
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
+def test_an_address_of_version_six_is_one_of_this_machine() -> None:
+    try:
+        holder = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with holder:
+        with pytest.raises(StartError, match="is in use by"):
+            ensure_free("::1", {"api": holder.getsockname()[1]})
+        ensure_free("::1", {"api": free_port()})
+
+
+def test_an_address_of_another_machine_is_no_busy_port() -> None:
+    with pytest.raises(
+        StartError, match=r"^TIDINGS_HOST is 192\.0\.2\.1, which is no address of this machine"
+    ):
+        ensure_free("192.0.2.1", {"the edge": free_port()})  # of RFC 5737, nobody's
+
+
+def test_the_setting_that_an_address_came_from_is_named() -> None:
+    with pytest.raises(StartError, match=r"^TIDINGS_BIND is 192\.0\.2\.1"):
+        ensure_free("192.0.2.1", {"api": free_port()}, variable="TIDINGS_BIND")
+
+
+@pytest.mark.parametrize("name", ["no.such.host.invalid", "a" * 70, "999.1.1.1"])
+def test_a_name_that_nobody_knows_is_no_busy_port(name: str) -> None:
+    with pytest.raises(StartError, match=f"^TIDINGS_HOST is '{name}', which is no address and no known name"):
+        ensure_free(name, {"the edge": free_port()})
+
+
+def test_a_port_of_root_is_told_as_such() -> None:
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:
+        pytest.skip("this machine gives every port to everybody")
+    source = (
+        "import encodings.idna, os\n"  # what the other user may not read any more
+        "from adapters.embedded.errors import StartError\n"
+        "from adapters.embedded.ports import ensure_free\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "try: ensure_free('127.0.0.1', {'the edge': 80})\n"
+        "except StartError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)  # noqa: S603 (ours)
+    assert done.stdout.startswith("Port 80 (the edge) is for root alone"), done.stderr
+
+
+def test_replicas_of_a_node_share_a_port() -> None:
+    port = free_port()
+    first, second = shared_listener("127.0.0.1", port), shared_listener("127.0.0.1", port)
+    first.close()
+    with socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+    second.close()
