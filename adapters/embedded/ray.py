@@ -1,8 +1,6 @@
-"""The environment in which Ray runs.
+"""The environment in which Ray runs, here and on every node of a cluster (`deploy/node/node.env`)."""
 
-Here and on every node of a cluster (`deploy/node/node.env` says the same).
-"""
-
+from collections.abc import Mapping
 from typing import Final
 
 FLAGS: Final = {
@@ -24,3 +22,20 @@ FLAGS: Final = {
     "RAY_prestart_worker_first_driver": "0",
     "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
 }
+
+OWN_TOKENS: Final = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+
+
+def joining(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the flags for a driver that joins a Ray which others started.
+
+    Whether that one asks for a token only its operator knows: whoever names a token wants it used; without
+    one it is left to `RAY_AUTH_MODE` and Ray.
+
+    Args:
+        environment: what the driver would run with otherwise.
+    """
+    flags = dict(FLAGS)
+    if not any(environment.get(name) for name in OWN_TOKENS):
+        del flags["RAY_AUTH_MODE"]
+    return flags

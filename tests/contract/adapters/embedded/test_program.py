@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,12 +14,8 @@ import pytest
 
 from adapters.clock import SystemClock
 from adapters.embedded.errors import StartError
-from adapters.embedded.folder import DataFolder
-from adapters.embedded.ports import ensure_free, shared_listener
-from adapters.embedded.program import Program, end_left_over
+from adapters.embedded.program import Program, end_left_over, kill_all
 from adapters.embedded.supervisor import Supervisor
-from adapters.embedded.valkey import valkey
-from adapters.redis.client import Cache, CacheError
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
 
@@ -41,23 +36,6 @@ def folder() -> Iterator[Path]:
 def program(folder: Path, source: str) -> Program:
     command = [sys.executable, "-c", source]
     return Program("A program", command, folder / "log", folder / "program.pid", {"PATH": "/usr/bin:/bin"})
-
-
-def test_valkey_answers_on_its_socket_and_goes_with_all_it_has(folder: Path) -> None:
-    async def scenario() -> None:
-        server = valkey(folder, folder)
-        server.start()
-        cache = Cache.open(f"unix://{folder / 'valkey.sock'}")
-        assert await eventually((folder / "valkey.sock").exists, within_s=5)
-        await cache.ping()
-        await server.stop()
-        with pytest.raises(CacheError):
-            await cache.ping()
-        await cache.close()
-        assert server.pid is None
-        assert not (folder / "valkey.pid").exists()
-
-    run(scenario())
 
 
 def test_who_does_not_listen_is_killed_after_the_timeout(folder: Path) -> None:
@@ -102,8 +80,8 @@ def test_a_left_over_is_ended_by_its_own_pid_and_nobody_elses(folder: Path) -> N
             # The same number, another process: what a reused pid looks like.
             (folder / "b.pid").write_text(json.dumps({"pid": another.pid, "created": born - 100}))
             (folder / "c.pid").write_text("nonsense")
-            for record in sorted(folder.glob("*.pid")):
-                end_left_over(record)
+            records = sorted(folder.glob("*.pid"))
+            assert [end_left_over(record) for record in records] == [ours.pid, None, None]
             assert not psutil.pid_exists(ours.pid)
             assert another.poll() is None
             assert not list(folder.glob("*.pid"))
@@ -131,35 +109,17 @@ def test_what_dies_is_started_again_until_it_shall_not(folder: Path) -> None:
     run(scenario())
 
 
-def test_a_port_is_free_or_its_holder_is_named() -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        port = holder.getsockname()[1]
-        with pytest.raises(StartError, match=f"Port {port} \\(api\\) is in use by "):
-            ensure_free("127.0.0.1", {"api": port})
-    ensure_free("127.0.0.1", {"api": port})
-    first, second = shared_listener("127.0.0.1", port), shared_listener("127.0.0.1", port)
-    first.close()
-    second.close()
+def test_who_is_killed_without_asking_is_gone(folder: Path) -> None:
+    async def scenario() -> None:
+        stubborn = program(folder, STUBBORN)
+        stubborn.start()
+        assert await eventually(lambda: "up" in stubborn.log_tail(), within_s=5)
+        assert stubborn.pid is not None
+        kill_all([psutil.Process(stubborn.pid)], 2.0)
+        assert await stubborn.wait() in {-9, 0}  # whoever asked first has heard the code
+        kill_all([], 2.0)
 
-
-def test_one_process_at_a_time_uses_a_data_folder(folder: Path) -> None:
-    first, second = DataFolder(folder / "data"), DataFolder(folder / "data")
-    first.open()
-    with pytest.raises(StartError, match="runs already"):
-        second.open()
-    first.close()
-    second.open()
-    second.write_secret(second.cli_file, "{}")
-    assert second.cli_file.stat().st_mode & 0o777 == 0o600
-    second.close()
-
-
-def test_a_deep_folder_keeps_its_sockets_where_their_path_fits(folder: Path) -> None:
-    deep = DataFolder(folder / ("d" * 60) / ("e" * 60))
-    assert len(str(deep.run)) < 60
-    assert DataFolder(folder).run == folder / "run"
+    run(scenario())
 
 
 def test_a_program_that_was_never_started_is_no_trouble(folder: Path) -> None:
