@@ -1,6 +1,6 @@
-"""An installation seen from outside, by REST and by the Centrifuge protocol.
+"""An installation seen from outside, by REST and by the Centrifuge protocol, for a terminal's commands.
 
-What the commands of a terminal need.
+Nothing is tried again here: each caller knows what a repetition would do.
 """
 
 import json
@@ -67,7 +67,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
             async with self._open.request(method, url, json=body, headers=sent, timeout=timeout) as answer:
-                shown = await answer.json(content_type=None)
+                shown = await _json(answer)
                 if answer.status >= 400:  # noqa: PLR2004 (HTTP's name for failures)
                     raise AnswerError(f"{shown.get('code', answer.status)}: {shown.get('detail', '')}")
                 return shown
@@ -107,6 +107,15 @@ class Client:
                     raise AnswerError(f"The connection was closed with {socket.close_code}.")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"{url} does not answer: {error}") from error
+
+
+async def _json(answer: aiohttp.ClientResponse) -> Any:
+    try:
+        return await answer.json(content_type=None)
+    except ValueError:
+        raise AnswerError(
+            f"{answer.url} answers {answer.status} and no JSON: is that Tidings? Its address is in cli.json."
+        ) from None
 
 
 def _publications(line: dict[str, Any], channel: str, position: Position) -> list[dict[str, Any]]:
