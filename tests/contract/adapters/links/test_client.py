@@ -7,8 +7,9 @@ import time
 from adapters.links.client import LinkClient
 from adapters.postgres.pool import Database
 from core.streams.command import Command, Publish
+from core.streams.event import EphemeralPublication
 from core.streams.outcome import Committed, Outcome, Refused, Unknown
-from tests.helpers.links import QUICK, caller, node, until
+from tests.helpers.links import QUICK, Ears, Node, caller, node, until
 from tests.helpers.loop import run
 from tests.helpers.organizations import make_organization
 from tests.helpers.owners import ENTROPY, publish
@@ -21,6 +22,14 @@ def committed(outcome: Outcome) -> Committed:
     return outcome
 
 
+class Typing(Ears):
+    """Hears what is not in the log."""
+
+    @property
+    def typed(self) -> list[EphemeralPublication]:
+        return [said for said in self.told if isinstance(said, EphemeralPublication)]
+
+
 async def event_ids(database_url: str) -> list[bytes]:
     """Return the event ids of the log, by organization and seq."""
     database = await Database.open(database_url, 1)
@@ -29,6 +38,13 @@ async def event_ids(database_url: str) -> list[bytes]:
         return [row["id"].bytes for row in rows]
     finally:
         await database.close()
+
+
+async def until_committed(one: Node, organization_id: bytes, seq: int) -> None:
+    """Return once this owner's head has reached `seq`."""
+    async with asyncio.timeout(10):
+        while (await one.owner.head(organization_id)).seq < seq:  # noqa: ASYNC110 (he tells only when asked)
+            await asyncio.sleep(0.005)
 
 
 async def publish_many(
@@ -136,7 +152,7 @@ def test_a_link_that_is_open_on_one_side_only_is_closed_and_replaced(database_ur
             await client.submit(publish(org, "room:1"))
             one.proxy.down.stall()  # the owner hears and commits, but his answers do not arrive
             lost = client.submit(publish(org, "room:1"))
-            await asyncio.sleep(0.2)
+            await until_committed(one, org, 2)
             one.proxy.connections[0].cut()
             one.proxy.down.resume()
             assert committed(await lost).seq == 2
@@ -154,11 +170,12 @@ def test_a_planned_move_is_seen_as_latency_only(database_url: str) -> None:
             caller(database_url) as client,
         ):
             work = asyncio.create_task(publish_many(client, org, 20, 50, keyed=False))
-            for _ in range(2):
-                await asyncio.sleep(0.1)
+            for turn in range(2):
+                await until_committed(first, org, turn * 400 + 50)
                 await first.owner.rebalance({1})
                 await second.owner.rebalance({0, 2, 3})
-                await asyncio.sleep(0.1)
+                await until_committed(second, org, turn * 400 + 250)
+                assert not work.done()
                 await second.owner.rebalance({2, 3})
                 await first.owner.rebalance({0, 1})
             done = await work
@@ -298,10 +315,14 @@ def test_a_lost_ephemeral_publication_is_not_sent_twice(database_url: str) -> No
             await client.submit(publish(org, "room:1"))
             one.proxy.down.stall()
             typing = Command(org, ENTROPY.id(), Publish(("room:1",), b"{}", ephemeral=True), 5_000)
+            ears = Typing()
+            one.owner.watch(org, ears)
             future = client.submit(typing)
-            await asyncio.sleep(0.1)
+            await until(lambda: ears.typed)
             one.proxy.cut()
             assert isinstance(await future, Unknown)
             one.proxy.down.resume()
+            committed(await client.submit(publish(org, "room:1")))
+            assert len(ears.typed) == 1
 
     run(scenario())

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 import msgspec
 import pytest
 from picows import WSError
@@ -24,6 +25,7 @@ from adapters.links.handshake import CallerHandshake
 from core.streams.command import Command, Publish
 from core.streams.outcome import Committed, Refused
 from tests.helpers.links import KEY, QUICK, RawCaller, node, raw_caller, until
+from tests.helpers.log import until_waiting
 from tests.helpers.loop import run
 from tests.helpers.organizations import make_organization
 from tests.helpers.owners import ENTROPY, publish
@@ -125,7 +127,6 @@ def test_a_new_link_of_a_process_ends_its_older_one_unread_bytes_included(databa
             await until(lambda: one.server.processes == ["raw"])
             one.proxy.up.stall()
             older.say(Submit(1, one_event))
-            await asyncio.sleep(0.05)
             async with raw_caller(one.server_address) as newer:
                 newer.say(Find(7, org, one_event.event_id))
                 await until(lambda: newer.messages)
@@ -221,8 +222,11 @@ def test_what_a_lost_link_had_queued_never_takes_effect_after_the_owner_said_so(
                 told = {m.number: m.outcome for m in link.messages if isinstance(m, Found)}
                 head = (await one.owner.head(org)).seq
                 assert sum(outcome is not None for outcome in told.values()) == head
-                await asyncio.sleep(0.1)
-                assert (await one.owner.head(org)).seq == head
+                link.say(Submit(1_000, publish(org, "room:1")))  # behind whatever was still queued
+                await until(lambda: answers_of(link))
+                (answer,) = answers_of(link)
+                assert isinstance(answer.outcome, Committed)
+                assert answer.outcome.seq == head + 1
 
     run(scenario())
 
@@ -282,13 +286,21 @@ def test_a_question_that_the_owner_cannot_answer_names_its_code(database_url: st
 def test_an_owner_that_closes_sends_the_answers_that_it_knows(database_url: str) -> None:
     async def scenario() -> None:
         org = await make_organization(database_url)
+        holder, witness = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
         async with node(database_url) as one, raw_caller(one.server_address) as link:
+            transaction = holder.transaction()
+            await transaction.start()
+            await holder.execute("SELECT FROM stream_heads FOR UPDATE")  # an append waits there
             link.say(*(Submit(number, publish(org, "room:1")) for number in range(100)))
-            await until(lambda: one.owner.status()["partitions"])
-            await asyncio.sleep(0.01)
-            await one.owner.close()
+            await until_waiting(witness)
+            closing = asyncio.create_task(one.owner.close())
+            await transaction.rollback()
+            await closing
             await one.server.close()
             await until(lambda: link.ended)
             assert len(answers_of(link)) == 100
+            assert all(isinstance(answer.outcome, Committed) for answer in answers_of(link))
+        await holder.close()
+        await witness.close()
 
     run(scenario())
