@@ -1,67 +1,298 @@
-"""Another organization's ids are answered like ids that never existed, on every route."""
+"""Another organization's things are answered like things that never were, by every method of every route.
 
+Each probe is sent twice, by two strangers who are alike: once with names that are ours, once with names that
+are nobody's. Both answers must be the same, show nothing of ours, and change nothing of ours. A route that is
+served and has no probe fails.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from adapters.schemas import load_catalog
+from adapters.telemetry.metrics import RequestMetrics
+from gateway.api.app import ApiParts, routes
+from settings import Settings
 from tests.helpers.loop import run
-from tests.helpers.rest import Answer, rest_of
+from tests.helpers.owners import SCHEMAS
+from tests.helpers.rest import Answer, Rest, rest_of
+
+Names = dict[str, str]
 
 
-def alike(foreign: Answer, missing: Answer) -> None:
-    """Check that two answers differ in nothing but what names the request."""
-    own = {"instance", "request_id"}
-    assert foreign.status == missing.status
-    assert {k: v for k, v in foreign.body.items() if k not in own} == {
-        k: v for k, v in missing.body.items() if k not in own
+@dataclass(frozen=True)
+class Probe:
+    """A request in which `{name}` stands for a name that may be ours, and the status of its answer."""
+
+    status: int
+    path: str
+    body: Any = None
+    headers: Names = field(default_factory=dict)
+
+    def of(self, names: Names) -> tuple[str, Any, Names]:
+        """Return path, body and headers with the names in place."""
+
+        def put(text: str) -> str:
+            return re.sub(r"\{(\w+)\}", lambda match: names[match[1]], text)
+
+        body = None if self.body is None else put(orjson.dumps(self.body).decode()).encode()
+        return put(self.path), body, {name: put(value) for name, value in self.headers.items()}
+
+
+def nothing_there(path: str, *queries: str) -> list[Probe]:
+    """Return the probes of a list that shows a stranger what is his, and says no to a foreign cursor."""
+    return [Probe(200, path), *(Probe(200, f"{path}?{query}") for query in queries)]
+
+
+def one(collection: str, body: dict[str, Any], name: str) -> dict[tuple[str, str], list[Probe]]:
+    """Return the probes of single resources: by id and by own id, with conditions and keys."""
+    by_id, by_own = f"/v1/{collection}/{{{name}}}", f"/v1/{collection}/ext:{{own}}"
+    same, other, key = {"if_match": '"r1"'}, {"if_none_match": '"r1"'}, {"idempotency_key": "{key}"}
+    path = f"/v1/{collection}/{{id:str}}"
+    return {
+        (path, "GET"): [
+            *(Probe(404, p, headers=h) for p in (by_id, by_own) for h in ({}, other)),
+            *(Probe(404, f"/v1/{collection}/{{{n}}}") for n in ("room", "message", "event")),
+        ],
+        (path, "PUT"): [
+            *(Probe(404, by_id, body, h) for h in ({}, key)),
+            Probe(412, by_own, body, same),
+            *(Probe(201, by_own, body, h) for h in ({}, key, {"if_none_match": "*"})),
+        ],
+        (path, "PATCH"): [Probe(404, p, {"text": "x"}, h) for p in (by_id, by_own) for h in ({}, same, key)],
+        (path, "DELETE"): [Probe(404, p, headers=h) for p in (by_id, by_own) for h in ({}, same, key)],
     }
-    named = {"Request-Id", "Date", "Content-Length"}
-    assert {k: v for k, v in foreign.headers.items() if k.title() not in named} == {
-        k: v for k, v in missing.headers.items() if k.title() not in named
+
+
+KEY = {"idempotency_key": "{key}"}
+ROOM, TEXT = {"name": "x"}, {"room_id": "ext:theirs", "text": "x"}
+TAKEN = [
+    {"room_id": "{room}", "text": "x"},
+    {"room_id": "ext:{own}", "text": "x"},
+    {**TEXT, "reply_to": "{message}"},
+    {**TEXT, "reply_to": "ext:{own}"},
+]
+"""Messages that refer to what is ours."""
+
+PROBES: Final[dict[tuple[str, str], list[Probe]]] = {
+    ("/healthz", "GET"): [Probe(200, "/healthz")],
+    ("/readyz", "GET"): [Probe(200, "/readyz")],
+    ("/metrics", "GET"): [Probe(200, "/metrics")],
+    ("/problems/{code:str}", "GET"): [Probe(200, "/problems/not_found"), Probe(404, "/problems/{room}")],
+    ("/v1/events", "GET"): [
+        *nothing_there("/v1/events", "types=room.*", "after=0", "limit=1000"),
+        *(Probe(409, f"/v1/events?after={{epoch}}:{seq}") for seq in (0, 1, 4)),
+        Probe(409, "/v1/events?after={epoch}:1&types=room.*"),
+        Probe(400, "/v1/events?limit=1&cursor={events}"),
+    ],
+    ("/v1/events/{event_id:str}", "GET"): [Probe(404, "/v1/events/{event}"), Probe(404, "/v1/events/{room}")],
+    ("/v1/channels/{channel:str}/publications", "GET"): [
+        *nothing_there("/v1/channels/{channel}/publications", "after=0", "sort=-offset", "limit=1000"),
+        *nothing_there("/v1/channels/room:{room}/publications"),
+        Probe(409, "/v1/channels/{channel}/publications?after={epoch}:0"),
+        Probe(409, "/v1/channels/{channel}/publications?after={epoch}:1"),
+        Probe(400, "/v1/channels/{channel}/publications?limit=1&cursor={publications}"),
+    ],
+    ("/v1/channels/{channel:str}/publications", "POST"): [
+        Probe(201, f"/v1/channels/{channel}/publications", {"data": 1}, headers)
+        for channel in ("{channel}", "room:{room}")
+        for headers in ({}, KEY)
+    ],
+    ("/v1/publish", "POST"): [
+        Probe(200, "/v1/publish", {"items": [{"channel": "{channel}", "data": 1}]}),
+        Probe(200, "/v1/publish", {"items": [{"channels": ["{channel}", "room:{room}"], "data": 1}]}, KEY),
+        Probe(200, "/v1/publish", {"items": [{"channel": "{channel}", "data": 1, **KEY}]}),
+    ],
+    ("/v1/rooms", "GET"): [
+        *nothing_there("/v1/rooms", "q={word}", "name={word}", "limit=100"),
+        Probe(400, "/v1/rooms?limit=1&cursor={rooms}"),
+    ],
+    ("/v1/rooms", "POST"): [
+        Probe(201, "/v1/rooms", {**ROOM, "external_id": "{own}"}),
+        Probe(201, "/v1/rooms", {"name": "{word}", "external_id": "{own}"}, KEY),
+    ],
+    ("/v1/rooms/batch", "POST"): [
+        Probe(200, "/v1/rooms/batch", {"items": [{**ROOM, "external_id": "{own}"}], **atomic}, headers)
+        for atomic in ({}, {"atomic": True})
+        for headers in ({}, KEY)
+    ]
+    + [Probe(200, "/v1/rooms/batch", {"items": [{**ROOM, **KEY}]})],
+    **one("rooms", ROOM, "room"),
+    ("/v1/messages", "GET"): [
+        *nothing_there("/v1/messages", "q={word}", "author={word}", "room_id={room}", "room_id=ext:{own}"),
+        *nothing_there("/v1/messages", "expand=room_id,reply_to", "room_id={room}&expand=room_id"),
+        Probe(400, "/v1/messages?limit=1&cursor={messages}"),
+    ],
+    ("/v1/messages", "POST"): [
+        *(Probe(422, "/v1/messages", taken, headers) for taken in TAKEN for headers in ({}, KEY)),
+        Probe(201, "/v1/messages", {**TEXT, "external_id": "{own}"}),
+    ],
+    ("/v1/messages/batch", "POST"): [
+        *(Probe(200, "/v1/messages/batch", {"items": [taken, TEXT]}) for taken in TAKEN),
+        *(Probe(422, "/v1/messages/batch", {"items": [TEXT, taken], "atomic": True}) for taken in TAKEN),
+    ],
+    **one("messages", TEXT, "message"),
+}
+for expanding in ("{message}", "ext:{own}"):
+    PROBES["/v1/messages/{id:str}", "GET"].append(Probe(404, f"/v1/messages/{expanding}?expand=room_id"))
+for taking in TAKEN[2:]:
+    PROBES["/v1/messages/{id:str}", "PUT"].append(Probe(422, "/v1/messages/ext:theirs", taking))
+    link = {"reply_to": taking["reply_to"]}
+    PROBES["/v1/messages/{id:str}", "PATCH"].append(Probe(422, "/v1/messages/ext:theirs", link))
+
+
+def served() -> set[tuple[str, str]]:
+    """Return path and method of everything that is served."""
+    nothing: Any = None
+    parts = ApiParts(
+        settings=Settings(),
+        writer=nothing,
+        feed=nothing,
+        authenticator=nothing,
+        catalog=load_catalog(Path(SCHEMAS)),
+        log=nothing,
+        channels=nothing,
+        resources=nothing,
+        cursor_key=bytes(32),
+        is_ready=nothing,
+        clock=nothing,
+        entropy=nothing,
+    )
+    return {(route.path, method) for route in routes(parts, RequestMetrics()) for method in route.endpoints}
+
+
+async def things_of(api: Rest) -> Names:
+    """Make our organization's things, each with a secret in it, and return their names."""
+    room = (await api.post("/v1/rooms", {"name": "secret", "external_id": "mine"}, **with_key())).body
+    await api.post("/v1/rooms", {"name": "secret"})
+    text = {"room_id": room["id"], "text": "secret", "author": "secret", "external_id": "mine"}
+    message = (await api.post("/v1/messages", text)).body
+    await api.post("/v1/messages", {"room_id": room["id"], "text": "secret"})
+    for _ in range(2):
+        await api.post("/v1/channels/news/publications", {"data": "secret"})
+    events = (await api.get("/v1/events?limit=1")).body
+    cursors = {
+        name: (await api.get(f"/v1/{path}?limit=1")).body["next_cursor"]
+        for name, path in (
+            ("rooms", "rooms"),
+            ("messages", "messages"),
+            ("publications", "channels/news/publications"),
+        )
+    }
+    return {
+        "room": room["id"],
+        "message": message["id"],
+        "event": events["data"][0]["id"],
+        "epoch": events["epoch"],
+        "events": events["next_cursor"],
+        "own": "mine",
+        "channel": "news",
+        "word": "secret",
+        "key": "order-1",
+        **cursors,
     }
 
 
-def test_no_route_shows_or_changes_what_is_anothers(database_url: str) -> None:
+def with_key() -> Names:
+    return {"idempotency_key": "order-1"}
+
+
+def nobodys(ours: Names, cursor: str) -> Names:
+    """Return names of the same form that nobody has given to anything, and a cursor of another list."""
+    never = {name: ours[name][:-4] + "0000" for name in ("room", "message", "event")}
+    cursors = dict.fromkeys(("rooms", "messages", "publications", "events"), cursor)
+    return {
+        **never,
+        **cursors,
+        "epoch": "epochzero",
+        "own": "nobodys",
+        "channel": "olds",
+        "word": "nowhere",
+        "key": "order-0",
+    }
+
+
+class Stranger:
+    """Another organization, with one room and one message of its own."""
+
+    def __init__(self, api: Rest, key: str) -> None:
+        self._api = api
+        self.key = key
+        self.epoch = self.cursor = ""
+
+    @classmethod
+    async def of(cls, api: Rest) -> "Stranger":
+        stranger = cls(api, (await api.another())[1])
+        await stranger.call("PUT", "/v1/rooms/ext:theirs", {"name": "theirs"})
+        await stranger.call("PUT", "/v1/messages/ext:theirs", {"room_id": "ext:theirs", "text": "theirs"})
+        page = (await stranger.call("GET", "/v1/events?limit=1&types=room.*,message.*")).body
+        stranger.epoch, stranger.cursor = page["epoch"], page["next_cursor"]
+        return stranger
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        return await self._api.call(method, path, body, key=self.key, **headers)
+
+
+async def all_of(api: Rest) -> list[bytes]:
+    """Return everything that our organization has."""
+    lists = ("rooms", "messages", "events", "channels/news/publications")
+    return [(await api.get(f"/v1/{path}?limit=100")).raw for path in lists]
+
+
+def told(answer: Answer, names: Names, stranger: Stranger) -> tuple[int, dict[str, str], str]:
+    """Return an answer without what is new in each answer, and with names by what they stand for."""
+    known = {**{value: f"<{name}>" for name, value in names.items()}, stranger.epoch: "<own epoch>"}
+
+    def plain(text: str) -> str:
+        for value in sorted(known, key=len, reverse=True):
+            text = re.sub(rf"(?<![\w-]){re.escape(value)}(?![\w-])", known[value], text)
+        text = re.sub(r"\b(evt|room|msg|req)_[0-9A-Za-z]+", "<id>", text)
+        text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>", text)
+        return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text)
+
+    ignored = {"date", "request-id", "content-length"}
+    headers = {n.lower(): plain(v) for n, v in answer.headers.items() if n.lower() not in ignored}
+    return answer.status, headers, plain(answer.raw.decode())
+
+
+def test_every_route_and_method_is_probed() -> None:
+    assert set(PROBES) == served()
+    assert all(PROBES.values())
+
+
+@pytest.mark.parametrize("path", sorted({path for path, _ in PROBES}))
+def test_what_is_ours_is_answered_like_what_never_was(database_url: str, path: str) -> None:
     async def scenario() -> None:
         async with rest_of(database_url) as api:
-            _, stranger = await api.another()
-            room = (await api.call("PUT", "/v1/rooms/ext:mine", {"name": "secret"})).body
-            text = {"room_id": room["id"], "text": "secret"}
-            message = (await api.post("/v1/messages", text)).body
-            await api.post("/v1/channels/news/publications", {"data": "secret"})
-            event_id = (await api.get("/v1/events")).body["data"][0]["id"]
-            nobody = room["id"][:-4] + "0000"
-
-            for method, body in (
-                ("GET", None),
-                ("PUT", {"name": "x"}),
-                ("PATCH", {"name": "x"}),
-                ("DELETE", None),
-            ):
-                foreign = await api.call(method, f"/v1/rooms/{room['id']}", body, key=stranger)
-                alike(foreign, await api.call(method, f"/v1/rooms/{nobody}", body, key=stranger))
-                assert foreign.status == 404
-            alike(
-                await api.call("GET", f"/v1/events/{event_id}", key=stranger),
-                await api.call("GET", f"/v1/events/{event_id[:-4]}0000", key=stranger),
-            )
-            assert (await api.call("GET", "/v1/rooms/ext:mine", key=stranger)).status == 404
-            for path in ("/v1/rooms", "/v1/messages", "/v1/events", "/v1/channels/news/publications"):
-                assert (await api.call("GET", path, key=stranger)).body["data"] == []
-            for query in (f"room_id={room['id']}", "room_id=ext:mine"):
-                assert (await api.call("GET", f"/v1/messages?{query}", key=stranger)).body["data"] == []
-
-            for reference in (room["id"], "ext:mine"):
-                taken = {"room_id": reference, "text": "x"}
-                refused = await api.call("POST", "/v1/messages", taken, key=stranger)
-                assert (refused.status, refused.body["errors"][0]["code"]) == (422, "not_found")
-                batch = await api.call("POST", "/v1/messages/batch", {"items": [taken]}, key=stranger)
-                assert batch.body["results"][0]["status"] == 422
-            reply = {"room_id": room["id"], "text": "x", "reply_to": message["id"]}
-            assert (await api.call("POST", "/v1/messages", reply, key=stranger)).status == 422
-
-            # The same names are the stranger's own, and leave ours alone.
-            theirs = await api.call("PUT", "/v1/rooms/ext:mine", {"name": "theirs"}, key=stranger)
-            assert theirs.status == 201
-            own = await api.call("POST", "/v1/channels/news/publications", {"data": 1}, key=stranger)
-            assert (own.body["offset"], own.body["seq"]) == (1, 2)
-            assert (await api.get("/v1/rooms/ext:mine")).body["name"] == "secret"
-            assert (await api.get("/v1/channels/news/publications")).body["offset"] == 1
+            ours = await things_of(api)
+            before = await all_of(api)
+            for method in (method for known, method in PROBES if known == path):
+                strangers = [await Stranger.of(api), await Stranger.of(api)]
+                for probe in PROBES[path, method]:
+                    if method != "GET":  # what the probe before has written is in the way
+                        strangers = [await Stranger.of(api), await Stranger.of(api)]
+                    await probed(probe, method, ours, *strangers)
+            assert await all_of(api) == before
 
     run(scenario())
+
+
+async def probed(probe: Probe, method: str, ours: Names, asks: Stranger, wonders: Stranger) -> None:
+    """Send one probe with our names and with nobody's, and compare the answers."""
+    path, body, headers = probe.of(ours)
+    foreign = await asks.call(method, path, body, **headers)
+    assert foreign.status == probe.status, (probe, foreign.raw)
+    sent = f"{path} {body!r} {headers}"
+    for name, value in ours.items():
+        shown = re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", foreign.raw.decode())
+        assert value in sent or shown is None, (probe, name)
+    if probe.path == "/metrics":
+        return  # it counts these very calls
+    never = nobodys(ours, wonders.cursor)
+    path, body, headers = probe.of(never)
+    missing = await wonders.call(method, path, body, **headers)
+    assert told(foreign, ours, asks) == told(missing, never, wonders), probe
