@@ -40,6 +40,7 @@ _LOST: Final = (
     asyncpg.InternalClientError,  # a call on a connection that broke in the middle of the one before
     OSError,
 )
+_FULL: Final = asyncpg.InsufficientResourcesError  # connections, memory or disk: the session lives on
 
 
 class Database:
@@ -101,7 +102,7 @@ class Database:
     async def fetch(self, statement: str, *arguments: Any) -> list[Any]:
         """Return all rows of one statement that only reads.
 
-        Asked again while the server restarts, for some seconds.
+        Asked again for some seconds while the server restarts, or has no connection or memory to give.
 
         Raises:
             TidingsError: `unavailable`, it did not answer.
@@ -156,7 +157,7 @@ class Database:
                 except _LOST:
                     connection.terminate()  # as in `_ask`
                     raise
-        except _LOST as error:
+        except (*_LOST, _FULL) as error:
             raise TidingsError(Code.UNAVAILABLE, "The database does not answer.") from error
 
     async def _read(self, how: str, statement: str, arguments: tuple[Any, ...]) -> Any:
@@ -170,7 +171,7 @@ class Database:
             except TimeoutError as error:
                 lost = error
                 break
-            except _LOST as error:
+            except (*_LOST, _FULL) as error:
                 lost = error
                 if self._pool.is_closing():
                     break
