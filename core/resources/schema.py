@@ -21,6 +21,12 @@ SCHEMA_REFS_MAX: Final = 100
 SYSTEM_FIELDS: Final = frozenset(
     {"id", "object", "version", "created_at", "updated_at", "metadata", "external_id", "deleted"}
 )
+CREDENTIAL_PARAMETERS: Final = frozenset({"access_token", "api_key", "apikey", "authorization", "token"})
+"""Query parameters in which people send credentials: refused wherever they stand."""
+LIST_PARAMETERS: Final = CREDENTIAL_PARAMETERS | {"limit", "cursor", "sort", "q", "expand", "after"}
+"""Names in a list's query that can't be those of its filters."""
+RESERVED_FIELDS: Final = frozenset({"idempotency_key"})
+"""Stands in an item of a batch beside the fields."""
 RESERVED_TITLES: Final = frozenset({"publication"})
 """Its events would be `publication.created`, which is how the log names what was published."""
 RESERVED_PREFIXES: Final = frozenset(
@@ -37,6 +43,8 @@ RESERVED_COLLECTIONS: Final = frozenset(
 OnDelete = Literal["refuse", "cascade", "set_null"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_AMBIGUOUS: Final = ("created_at[", "updated_at[", "-")
+_FIELD: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _PREFIX: Final = re.compile(r"[a-z]{2,8}")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 
@@ -234,6 +242,8 @@ def _check_names(file: str, schema: dict[str, Any], options: _Tidings, propertie
     for name in properties:
         if name in SYSTEM_FIELDS:
             raise SchemaError(file, f"#/properties/{name}", "is a name that every resource has by itself.")
+        if name in RESERVED_FIELDS:
+            raise SchemaError(file, f"#/properties/{name}", "is what stands beside the fields in a batch.")
     if not _NAME.fullmatch(options.collection) or options.collection in RESERVED_COLLECTIONS:
         raise SchemaError(file, "#/x-tidings/collection", "must be a lower-case word that is not taken.")
     if not _PREFIX.fullmatch(options.id_prefix) or options.id_prefix in RESERVED_PREFIXES:
@@ -252,7 +262,20 @@ def _check_names(file: str, schema: dict[str, Any], options: _Tidings, propertie
         for name in names:
             if name not in properties:
                 raise SchemaError(file, f"#/x-tidings/{member}", f"there is no field {name}.")
+    _check_filters(file, options)
     _check_on_delete(file, schema, options)
+
+
+def _check_filters(file: str, options: _Tidings) -> None:
+    for member, names in (("index", options.index), ("references", list(options.references))):
+        for name in names:
+            if name in LIST_PARAMETERS or name.startswith(_AMBIGUOUS):
+                reason = f"{name} has a meaning of its own in a list's query, so it can't filter."
+                raise SchemaError(file, f"#/x-tidings/{member}", reason)
+    for name in options.references:
+        if not _FIELD.fullmatch(name):
+            reason = f"{name!r} can't be named in expand: use letters, digits, _ and -."
+            raise SchemaError(file, "#/x-tidings/references", reason)
 
 
 def _check_on_delete(file: str, schema: dict[str, Any], options: _Tidings) -> None:
@@ -261,3 +284,7 @@ def _check_on_delete(file: str, schema: dict[str, Any], options: _Tidings) -> No
             raise SchemaError(file, f"#/x-tidings/on_delete/{name}", "is no reference.")
         if options.on_delete[name] == "set_null" and name in schema.get("required", []):
             raise SchemaError(file, f"#/x-tidings/on_delete/{name}", "a required field can't be set to null.")
+        if options.on_delete[name] == "set_null" and name in options.immutable:
+            raise SchemaError(
+                file, f"#/x-tidings/on_delete/{name}", "an immutable field can't be set to null."
+            )

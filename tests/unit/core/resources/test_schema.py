@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.channels.name import is_valid
 from core.resources.schema import (
+    LIST_PARAMETERS,
     RESERVED_COLLECTIONS,
     RESERVED_PREFIXES,
     SCHEMA_BYTES_MAX,
@@ -160,6 +161,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "#/x-tidings/on_delete/text",
         "is no reference",
     ),
+    "deletion that changes an immutable field": (
+        schema({"references": {"room": "room"}, "on_delete": {"room": "set_null"}, "immutable": ["room"]}),
+        "#/x-tidings/on_delete/room",
+        "can't be set to null",
+    ),
+    **{
+        f"reference named {name}": (
+            schema({"references": {name: "room"}}, properties={name: {}}),
+            "#/x-tidings/references",
+            "expand",
+        )
+        for name in ("a b", "a.b", "a,b", "caf\u00e9")
+    },
     "deletion that empties a required field": (
         schema({"references": {"room": "room"}, "on_delete": {"room": "set_null"}}, required=["room"]),
         "#/x-tidings/on_delete/room",
@@ -181,6 +195,19 @@ def test_a_file_that_is_no_type_is_refused_with_place_and_reason(
 def test_a_field_that_every_resource_has_is_refused(name: str) -> None:
     where, why = refusal(json.dumps(schema(properties={"a": {}, name: {}})).encode())
     assert (where, why) == (f"#/properties/{name}", "is a name that every resource has by itself.")
+
+
+def test_a_field_that_stands_beside_the_fields_is_refused() -> None:
+    where, why = refusal(json.dumps(schema(properties={"a": {}, "idempotency_key": {}})).encode())
+    assert (where, why) == ("#/properties/idempotency_key", "is what stands beside the fields in a batch.")
+
+
+@pytest.mark.parametrize("name", [*sorted(LIST_PARAMETERS), "created_at[gte]", "-name"])
+def test_a_filter_that_a_list_would_take_for_something_else_is_refused(name: str) -> None:
+    for option in ({"index": [name]}, {"references": {name: "room"}}):
+        where, why = refusal(json.dumps(schema(option, properties={name: {}})).encode())
+        assert (where, "can't filter" in why) == (f"#/x-tidings/{next(iter(option))}", True)
+    assert declared({"search": [name]}, properties={name: {}}).fields == (name,)
 
 
 def test_names_of_the_system_are_taken() -> None:
