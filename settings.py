@@ -154,8 +154,6 @@ class Api(BaseSettings):
 
     body_bytes_max: int = Field(default=1_048_576, description="Decoded request body; past it 413.")
     document_bytes_max: int = Field(default=65_536, description="One resource or publication; past it 413.")
-    json_depth_max: int = Field(default=32, description="Past it 400.")
-    members_max: int = Field(default=1_000, description="Members of one JSON object; past it 400.")
     publish_entries_max: int = Field(
         default=10_000, description="Pairs of item and channel in one /v1/publish; past it 422."
     )
@@ -164,7 +162,8 @@ class Api(BaseSettings):
     page_bytes_max: int = Field(
         default=4_194_304, description="Bytes of events in one page; a page may be shorter than its limit."
     )
-    head_bytes_max: int = Field(default=16_384, description="Request line and headers; past it 431.")
+    head_bytes_max: int = Field(default=15_360, description="All headers of a request; past it 431.")
+    head_lines_max: int = Field(default=100, description="Headers of a request; past it 431.")
     concurrency_max: int = Field(default=1_000, description="Requests in flight per replica; past it 503.")
     credential_cache_s: float = Field(default=60.0, description="How long a verified key is believed.")
     credentials_max: int = Field(

@@ -1,13 +1,13 @@
 """The REST application: every route of every noun, on one shell."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from litestar import Litestar, Request
-from litestar.exceptions import MethodNotAllowedException, NotFoundException
+from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp, Method
+from litestar.types import ASGIApp
 
 from adapters.postgres.channels import ChannelReader
 from adapters.postgres.resources import ResourceReader
@@ -21,13 +21,11 @@ from gateway.api.channels import Channels
 from gateway.api.installation import Installation
 from gateway.api.pages import Cursors
 from gateway.api.resources import Collection
-from gateway.api.shell import Application, Shell
+from gateway.api.shell import METHODS, Application, Shell
 from gateway.api.streams import Streams
 from gateway.api.writing import Writing
 from gateway.auth import Authenticator
 from settings import Settings
-
-METHODS: Final[Sequence[Method]] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +99,4 @@ def _unrouted(_request: Request[Any, Any, Any], error: Exception) -> NoReturn:
     """Leave the framework: the shell, which is around it, answers."""
     if isinstance(error, NotFoundException):
         raise TidingsError(Code.ROUTE_NOT_FOUND) from None
-    if isinstance(error, MethodNotAllowedException):
-        raise TidingsError(Code.METHOD_NOT_ALLOWED) from None
     raise error

@@ -4,10 +4,10 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from core.auth.principal import Principal
 from core.errors import Code, TidingsError
+from gateway.query import check_encoding, decoded
 
 Header = tuple[bytes, bytes]
 """Name in lower case, and value."""
@@ -17,18 +17,12 @@ PRIVATE: Final = b"private, no-cache"
 PUBLIC: Final = b"public, max-age=300"
 JSON: Final = b"application/json"
 
-PARAMETERS_MAX: Final = 50
-
 # Headers that a request has once or not at all; every other repeated one is a list (RFC 9110 §5.3).
 _SINGLE: Final = frozenset(
     {b"authorization", b"content-type", b"content-encoding", b"content-length", b"tidings-version", b"host"}
 )
 _IDEMPOTENCY_KEY: Final = b"idempotency-key"
-_BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_NUL: Final = b"%00"
 _UNRESERVED: Final = re.compile(r"%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aA]|5[fF]|6[1-9a-fA-F]|7[0-9aA]|7[eE])")
-_CREDENTIAL: Final = re.compile(rb"tdg_(live|test)_[0-9A-Za-z]{20}", re.ASCII)
-_CREDENTIAL_NAMES: Final = frozenset({"access_token", "api_key", "apikey", "authorization", "token"})
 
 
 @dataclass(slots=True)
@@ -134,10 +128,7 @@ def read_path(raw: bytes) -> str:
             the same path with a slash at its end are two, and we serve one.
     """
     if b"%" in raw:
-        if _BROKEN_PERCENT.search(raw) or _NUL in raw:
-            raise TidingsError(
-                Code.MALFORMED_REQUEST, "The path's percent-encoding is broken, or holds a NUL."
-            )
+        check_encoding(raw)
         path = _UNRESERVED.sub(lambda match: chr(int(match[1], 16)), raw.decode("latin-1"))
     else:
         path = raw.decode("latin-1")
@@ -152,50 +143,4 @@ def read_segment(segment: str) -> str:
     Raises:
         TidingsError: `malformed_request`, it is not UTF-8.
     """
-    return segment if "%" not in segment else _decoded(segment.encode("latin-1"))
-
-
-def read_query(raw: bytes, known: frozenset[str] | None) -> dict[str, str]:
-    """Return the query parameters, each at most once.
-
-    Args:
-        raw: what stands behind the question mark.
-        known: the names that exist; None: any, for the caller to judge.
-
-    Raises:
-        TidingsError: `unknown_parameter` for an unknown or repeated one, `malformed_request`,
-            `credential_in_url`.
-    """
-    if not raw:
-        return {}
-    if _CREDENTIAL.search(raw):
-        raise TidingsError(Code.CREDENTIAL_IN_URL)
-    query: dict[str, str] = {}
-    for part in filter(None, raw.split(b"&")):
-        before, _, after = part.partition(b"=")
-        name, value = _decoded(before, plus=True), _decoded(after, plus=True)
-        if known is not None and name not in known:
-            if name.lower() in _CREDENTIAL_NAMES:
-                raise TidingsError(Code.CREDENTIAL_IN_URL)
-            raise TidingsError(Code.UNKNOWN_PARAMETER, "There is no such parameter.", parameter=name[:100])
-        if name in query:
-            raise TidingsError(Code.UNKNOWN_PARAMETER, "The parameter was sent twice.", parameter=name[:100])
-        query[name] = value
-        if len(query) > PARAMETERS_MAX:
-            raise TidingsError(Code.UNKNOWN_PARAMETER, f"At most {PARAMETERS_MAX} parameters.")
-    return query
-
-
-def _decoded(raw: bytes, *, plus: bool = False) -> str:
-    if plus:
-        raw = raw.replace(b"+", b" ")
-    try:
-        if b"%" not in raw:
-            return raw.decode()
-        if _BROKEN_PERCENT.search(raw) or _NUL in raw:
-            raise TidingsError(
-                Code.MALFORMED_REQUEST, "The URL's percent-encoding is broken, or holds a NUL."
-            )
-        return unquote_to_bytes(raw).decode()
-    except UnicodeDecodeError:
-        raise TidingsError(Code.MALFORMED_REQUEST, "The URL is not UTF-8.") from None
+    return segment if "%" not in segment else decoded(segment.encode("latin-1"))

@@ -36,7 +36,6 @@ class ApiServer:
             date_header=True,
             lifespan="off",
             ws="none",
-            h11_max_incomplete_event_size=self._parts.settings.api.head_bytes_max,
             timeout_graceful_shutdown=int(GRACE_S),
         )
         self._server = _Server(config)

@@ -5,19 +5,19 @@ Routes are Litestar's (`gateway/api/app.py`); what its handlers would do by defa
 """
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
 import structlog
+from litestar.types import Method
 
 from adapters.telemetry.metrics import RequestMetrics
 from core.auth.principal import Principal
 from core.errors import Code, TidingsError
 from core.ids import encode
 from core.ports import Clock, Entropy
-from core.streams.event_object import API_VERSION
 from gateway.api.body import DisconnectedError, Receive, check_media_type, read_body
 from gateway.api.call import (
     Answer,
@@ -27,11 +27,12 @@ from gateway.api.call import (
     Route,
     read_headers,
     read_path,
-    read_query,
     read_segment,
 )
 from gateway.auth import Authenticator, require
 from gateway.problems import MEDIA_TYPE, headers_of, problem_of
+from gateway.query import read_query, refuse_credentials
+from gateway.versions import VERSION, check_version
 from settings import Settings
 
 Scope = MutableMapping[str, Any]
@@ -39,15 +40,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 NOBODY: Final = Principal(b"", "anonymous", "")
-UNROUTED: Final = "unrouted"
+METHODS: Final[Sequence[Method]] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-_VERSION: Final = API_VERSION.encode()
 _VARY: Final = b"Accept, Accept-Encoding, Authorization, Cookie, Origin, Tidings-Version"
 _JSON_TYPES: Final = frozenset({b"application/json", b"application/problem+json", b"application/*", b"*/*"})
 # After these the rest of the request is not read: the connection can't be used for another.
 _ENDS_CONNECTION: Final = frozenset(
     {Code.BODY_TOO_LARGE, Code.REQUEST_TIMEOUT, Code.URI_TOO_LONG, Code.HEADERS_TOO_LARGE}
 )
+_OF_THE_EDGE: Final = b"x-forwarded-for"  # added there to what its client sent
+_BESIDES: Final = len(": \r\n")
 _CLOSE: Final[Header] = (b"connection", b"close")
 _HTTP_SERVER_ERRORS: Final = 500
 _NO_CONTENT: Final = 204
@@ -102,7 +104,11 @@ class Shell:
             scope["request_id"] = self._entropy.id()
             self._in_flight += 1
             try:
+                self._check_head(scope["headers"])
                 scope["path"] = self._path(scope)
+                if scope["method"] not in METHODS:
+                    # The framework has no handler for it and can't say which there are; the route can.
+                    scope["unknown_method"], scope["method"] = scope["method"], "OPTIONS"
                 await application(scope, receive, send)
             except TidingsError as error:
                 await self.refuse(error, scope, send)
@@ -111,11 +117,16 @@ class Shell:
 
         return enter
 
+    def _check_head(self, headers: list[Header]) -> None:
+        sizes = [len(name) + len(value) + _BESIDES for name, value in headers if name != _OF_THE_EDGE]
+        if sum(sizes) > self._settings.head_bytes_max or len(sizes) > self._settings.head_lines_max:
+            raise TidingsError(Code.HEADERS_TOO_LARGE)
+
     def _path(self, scope: Scope) -> str:
         # Behind another server than ours the path may come decoded only.
         raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
         query: bytes = scope["query_string"]
-        if len(raw) + len(query) + 1 > self._settings.uri_bytes_max:
+        if len(raw) + (len(query) + 1 if query else 0) > self._settings.uri_bytes_max:
             raise TidingsError(Code.URI_TOO_LONG)
         return read_path(raw)
 
@@ -148,7 +159,8 @@ class Shell:
         return answer.status
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Answer:
-        method: str = scope["method"]
+        refuse_credentials(scope["query_string"])
+        method: str = scope.get("unknown_method") or scope["method"]
         if method == "OPTIONS":
             return Answer(_NO_CONTENT, headers=((b"allow", route.allow.encode()),))
         endpoint = route.endpoint(method)
@@ -170,7 +182,7 @@ class Shell:
             principal = await self._authenticator.bearer(
                 None if authorization is None else authorization.decode("latin-1")
             )
-            _check_version(headers)
+            check_version(headers.get(b"tidings-version"))
             require(principal, endpoint.scope)
             _check_accept(headers)
             if scope["method"] in _WRITES and b"idempotency-key" not in headers:
@@ -218,7 +230,7 @@ class Shell:
             *self._security,
         ]
         if scope["path"].startswith("/v1"):
-            headers += ((b"tidings-version", _VERSION), (b"vary", _VARY))
+            headers += ((b"tidings-version", VERSION), (b"vary", _VARY))
         if answer.status in _WITHOUT_BODY:
             del headers[:2]
             body = b""
@@ -238,15 +250,6 @@ def _names(scope: Scope) -> dict[str, str]:
     if client and _CLIENT_REQUEST_ID.fullmatch(client):
         names["client_request_id"] = client.decode()
     return names
-
-
-def _check_version(headers: dict[bytes, bytes]) -> None:
-    version = headers.get(b"tidings-version")
-    if version is not None and version != _VERSION:
-        named = version[:20].decode("latin-1")
-        raise TidingsError(
-            Code.VERSION_UNKNOWN, f"{named} is not a released version.", supported_versions=[API_VERSION]
-        )
 
 
 def _check_accept(headers: dict[bytes, bytes]) -> None:

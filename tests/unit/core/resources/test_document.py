@@ -109,7 +109,8 @@ def test_integers_end_where_json_can_count(sign: int) -> None:
     ("text", "value"),
     [
         ("1.0", 1), ("-0.0", 0), ("0e5", 0), ("1e3", 1000), ("1.5", 1.5), ("-2.5e-3", -0.0025),
-        ("1e-40", 1e-40), ("9007199254740991.0", INTEGER_MAX), ("-9007199254740991e0", -INTEGER_MAX), ("1e-400", 0),
+        ("1e-40", 1e-40), ("9007199254740991.0", INTEGER_MAX),
+        ("-9007199254740991e0", -INTEGER_MAX), ("1e-400", 0),
     ],
 )  # fmt: skip
 def test_a_whole_number_is_an_integer_however_it_was_written(text: str, value: float) -> None:
