@@ -1,7 +1,7 @@
 """However the database goes away, the caller sees one of a few errors that tell him so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from adapters.postgres.commit import CommitConnection
-from adapters.postgres.faults import UNREACHABLE, LockNotAvailable
+from adapters.postgres.faults import UNREACHABLE, LockNotAvailable, is_definite, is_shortage, may_pass
 from core.streams.append import Needs
 from tests.helpers.log import ADDRESS, OWNER, LogWriter, commit_connection, make_organization
 from tests.helpers.loop import run
@@ -186,5 +186,26 @@ def test_a_row_that_is_still_held_is_told_apart_and_may_be_tried_again(database_
                     await one.force(0, OWNER, ADDRESS, 10, taken.epoch)
             assert issubclass(LockNotAvailable, UNREACHABLE)
             assert await one.force(0, OWNER, ADDRESS, 10, taken.epoch) is not None
+
+    run(work())
+
+
+def test_the_kind_of_an_error_tells_what_waiting_and_believing_are_worth(database_url: str) -> None:
+    async def error_of(work: Awaitable[object]) -> BaseException:
+        with pytest.raises(UNREACHABLE) as caught:
+            await work
+        return caught.value
+
+    async def work() -> None:
+        async with plain(database_url) as admin:
+            twice = await error_of(admin.execute("INSERT INTO partitions VALUES (0)"))
+            full = await error_of(admin.execute("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$"))
+            ended = await error_of(admin.fetchval("SELECT pg_terminate_backend(pg_backend_pid())"))
+        nobody = await error_of(asyncpg.connect(f"postgresql://postgres@127.0.0.1:{free_port()}/tidings"))
+        wrong = await error_of(asyncpg.connect(database_url.replace("/test_", "/no_such_")))
+        errors = (twice, full, ended, nobody, wrong)
+        assert [is_definite(error) for error in errors] == [True, True, False, False, True]
+        assert [is_shortage(error) for error in errors] == [False, True, False, False, False]
+        assert [may_pass(error) for error in errors] == [True, True, True, True, False]
 
     run(work())
