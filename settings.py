@@ -191,7 +191,10 @@ class Realtime(BaseSettings):
     )
     frame_bytes_max: int = Field(default=262_144, description="One outgoing frame; more is split.")
     channels_max: int = Field(default=128, description="Subscriptions per connection; past it error 106.")
-    frame_commands_max: int = Field(default=256, description="Commands in one frame; past it 3501.")
+    frame_commands_max: int = Field(
+        default=2_048,
+        description="Commands in one frame; past it 3501. An SDK sends all its subscribes at once.",
+    )
     pending_commands_max: int = Field(
         default=256, description="Unanswered commands per connection; then it is read no further."
     )

@@ -73,6 +73,7 @@ class Code(Enum):
     # Of sockets alone: what the Centrifuge protocol knows and REST does not.
     UNKNOWN_CHANNEL = "unknown_channel"
     METHOD_NOT_FOUND = "method_not_found"
+    EXPIRED = "expired"
     ALREADY_SUBSCRIBED = "already_subscribed"
     LIMIT_EXCEEDED = "limit_exceeded"
     NOT_AVAILABLE = "not_available"
@@ -272,6 +273,7 @@ REGISTRY: Final[dict[Code, Row]] = {
     Code.METHOD_NOT_FOUND: _R(
         404, 104, 3508, "never", "Method not found", "This installation serves no such method."
     ),
+    Code.EXPIRED: _R(401, 110, 3005, "never", "Expired", "Connect with a token whose expire_at lies ahead."),
     Code.ALREADY_SUBSCRIBED: _R(
         409,
         105,

@@ -18,9 +18,11 @@ import orjson
 
 from core.errors import Code, TidingsError
 from core.ids import decode
-from core.instants import MICROSECONDS, Instant
+from core.instants import DAY, MICROSECONDS, Instant
 
 TOKEN_BYTES_MAX: Final = 8_192
+LIFETIME_MAX: Final = 365 * DAY
+"""A connection that its token would let live longer ends after this, and comes back with a new one."""
 SECONDS_MAX: Final = 2**53 - 1
 """The last second that JSON can count to; a time after it is a fault of the token."""
 _PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
@@ -99,7 +101,7 @@ def verify_connection_token(text: str, secret: bytes, now: Instant) -> Connectio
 
     Raises:
         TidingsError: `credential_invalid` for every fault but time; `credential_expired` once the
-            signature is good.
+            signature is good; `expired`, the connection itself would have ended already.
     """
     header, claims, signed, signature = _decoded(text)
     expected = hmac.new(secret, signed, sha256).digest()
@@ -115,13 +117,13 @@ def verify_connection_token(text: str, secret: bytes, now: Instant) -> Connectio
 
 
 def _expiry(claims: _Claims, now: Instant) -> Instant | None:
-    if claims.expire_at == 0:
+    ends = claims.exp if claims.expire_at is None else claims.expire_at
+    if ends is None or claims.expire_at == 0:
         return None
-    if claims.expire_at is not None:
-        if claims.expire_at * MICROSECONDS <= now:
-            raise TidingsError(Code.CREDENTIAL_EXPIRED, "expire_at is in the past.")
-        return Instant(claims.expire_at * MICROSECONDS)
-    return None if claims.exp is None else Instant(round(claims.exp * MICROSECONDS))
+    at = Instant(round(ends * MICROSECONDS))
+    if at <= now:
+        raise TidingsError(Code.EXPIRED, "expire_at is in the past.")
+    return min(at, Instant(now + LIFETIME_MAX))
 
 
 def _info(claims: _Claims) -> bytes:

@@ -4,9 +4,9 @@ Feed it the client's commands and the time; run the effects that it returns, in 
 what came of those that need others (`connected`, `joined`, `finished`, …). It knows frames and positions,
 and neither JSON nor WebSocket.
 
-States: FRESH → CONNECTING → CONNECTED → CLOSED. Commands that arrive while connecting wait. A command
-    that names a channel waits for a subscribe of that channel still in progress, so that what names one
-    channel takes effect in the order received.
+States: FRESH → CONNECTING → CONNECTED → CLOSED. Commands that arrive while connecting wait. What names one
+channel takes effect in the order received: everything waits for a subscribe of that channel still in
+progress, and what is no publish for the publishes before it; publishes alone go on together.
 """
 
 from collections import deque
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import Final
 
 from core.auth.principal import Organization, Principal
@@ -122,6 +123,7 @@ class Close:
     code: int
 
 
+ChannelCommand = Subscribe | Unsubscribe | Publish | History
 Effect = Authenticate | Reauthenticate | Join | Leave | Write | Read | Send | Ping | Close
 
 
@@ -132,6 +134,7 @@ class _State(Enum):
     CLOSED = 4
 
 
+_EXPIRED: Final = frozenset({Code.CREDENTIAL_EXPIRED, Code.EXPIRED})
 _MAP_REFUSED: Final = 103
 _UNSERVED: Final = 108
 
@@ -148,7 +151,7 @@ class Connection:
 
     __slots__ = (
         "_awaiting_pong", "_busy", "_client", "_expires_at", "_held", "_limits", "_namespaces", "_ping_at",
-        "_stale_at", "_state", "organization", "principal", "subscriptions",
+        "_stale_at", "_state", "_writing", "organization", "principal", "subscriptions",
     )  # fmt: skip
 
     def __init__(self, client: str, limits: Limits, namespaces: AbstractSet[str], now_s: float) -> None:
@@ -161,7 +164,8 @@ class Connection:
         self._awaiting_pong = False
         self._expires_at: float | None = None
         self._held: list[Command] | None = None
-        self._busy: dict[str, deque[Command]] | None = None
+        self._busy: dict[str, deque[ChannelCommand]] | None = None
+        self._writing: dict[str, int] | None = None
         self.subscriptions: set[str] = set()
         self.principal: Principal | None = None
         self.organization: Organization | None = None
@@ -194,6 +198,7 @@ class Connection:
             if not isinstance(command, Connect) or self._held is not None:
                 return self._close(BAD_REQUEST)
             self._state = _State.CONNECTING
+            self._stale_at = inf  # from here on it is us who take the time
             self._held = []
             return [Authenticate(command.id, command.token)]
         assert self._held is not None  # noqa: S101 (set with CONNECTING)
@@ -215,15 +220,27 @@ class Connection:
             case Unserved():
                 return self._refuse_unserved(command)
 
-    def _on_channel(self, command: Subscribe | Unsubscribe | Publish | History) -> list[Effect]:
-        if self._busy is not None and (line := self._busy.get(command.channel)) is not None:
-            if len(line) >= self._limits.pending_commands_max:
-                return self._close(BAD_REQUEST)
-            line.append(command)
-            return []
-        return self._act(command)
+    def _on_channel(self, command: ChannelCommand) -> list[Effect]:
+        line = None if self._busy is None else self._busy.get(command.channel)
+        if line is None:
+            if not self._must_wait(command):
+                return self._act(command)
+            line = self._line(command.channel)
+        if len(line) >= self._limits.pending_commands_max:
+            return self._close(BAD_REQUEST)
+        line.append(command)
+        return []
 
-    def _act(self, command: Subscribe | Unsubscribe | Publish | History) -> list[Effect]:
+    def _must_wait(self, command: ChannelCommand) -> bool:
+        """Say whether publishes of its channel are on their way that it must not overtake."""
+        return self._writing is not None and command.channel in self._writing and type(command) is not Publish
+
+    def _line(self, channel: str) -> deque[ChannelCommand]:
+        if self._busy is None:
+            self._busy = {}
+        return self._busy.setdefault(channel, deque())
+
+    def _act(self, command: ChannelCommand) -> list[Effect]:
         principal, organization = self.principal, self.organization
         assert principal is not None  # noqa: S101 (set with CONNECTED)
         assert organization is not None  # noqa: S101 (set with CONNECTED)
@@ -239,7 +256,12 @@ class Connection:
                 refusal = refusal_to_publish(*who)
                 if not command.data and refusal in (None, Code.PERMISSION_DENIED):
                     refusal = Code.VALIDATION_FAILED  # no data is a bad request, to whomever
-                return [Write(command)] if refusal is None else [_error(command.id, refusal)]
+                if refusal is not None:
+                    return [_error(command.id, refusal)]
+                if self._writing is None:
+                    self._writing = {}
+                self._writing[command.channel] = self._writing.get(command.channel, 0) + 1
+                return [Write(command)]
             case History():
                 refusal = refusal_to_read_history(*who)
                 if (
@@ -259,9 +281,7 @@ class Connection:
         if refusal is not None:
             return [_error(command.id, refusal)]
         self.subscriptions.add(command.channel)
-        if self._busy is None:
-            self._busy = {}
-        self._busy[command.channel] = deque()
+        self._line(command.channel)
         return [Join(command)]
 
     def _pong(self) -> list[Effect]:
@@ -318,14 +338,14 @@ class Connection:
         self._expires_at = now_s + left_s
         return max(1, int(left_s)) if principal.refreshable else None
 
-    def refused(self, id_: int, error: TidingsError) -> list[Effect]:
+    def refused(self, id_: int, error: TidingsError, now_s: float) -> list[Effect]:
         """The credential was refused: an expired one may be renewed, a bad one ends the connection."""
         if self._state is not _State.CONNECTING:
             return []
         row = error.row
-        if error.code is Code.CREDENTIAL_EXPIRED or row.retry != "never":
+        if error.code in _EXPIRED or row.retry != "never":
             # Unusable from here: the next command is a violation, silence ends with the stale timer.
-            self._state = _State.FRESH
+            self._state, self._stale_at = _State.FRESH, now_s + self._limits.connect_s
             return [Send(id_, ErrorReply(row.realtime))]
         return self._close(row.close)
 
@@ -347,6 +367,8 @@ class Connection:
             return []
         if error.row.retry != "never":
             return [Send(id_, ErrorReply(100))]
+        if error.code is Code.EXPIRED:
+            return [_error(id_, error.code)]
         return self._close(CONNECTION_EXPIRED if error.code is Code.CREDENTIAL_EXPIRED else INVALID_TOKEN)
 
     def finished(self, channel: str) -> list[Effect]:
@@ -354,12 +376,24 @@ class Connection:
         effects: list[Effect] = []
         line = self._busy.pop(channel, None) if self._busy is not None else None
         while line and self._state is _State.CONNECTED:
+            if self._must_wait(line[0]):
+                self._line(channel).extend(line)
+                return effects
             command = line.popleft()
-            effects += self._act(command)  # type: ignore[arg-type]  # only commands of channels are put in line
-            if isinstance(command, Subscribe) and self._busy is not None and channel in self._busy:
-                self._busy[channel] = line  # it has begun anew: the rest goes on waiting
+            effects += self._act(command)
+            if self._busy is not None and channel in self._busy:
+                self._busy[channel].extend(line)  # a subscribe has begun anew: the rest goes on waiting
                 return effects
         return effects
+
+    def written(self, channel: str) -> list[Effect]:
+        """A publish to a channel is answered: when it was the last on its way, what waited takes its turn."""
+        assert self._writing is not None  # noqa: S101 (set with the `Write` that was answered)
+        self._writing[channel] -= 1
+        if self._writing[channel]:
+            return []
+        del self._writing[channel]
+        return self.finished(channel)
 
     def join_failed(self, id_: int, channel: str, code: Code) -> list[Effect]:
         """The subscribe was refused by what was read, or could not be read."""

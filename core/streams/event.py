@@ -9,6 +9,8 @@ from typing import Final
 import msgspec
 
 PUBLICATION_CREATED: Final = "publication.created"
+EVENT_BYTES: Final = 300
+"""What an event costs besides its payload."""
 
 
 class Wire(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -44,6 +46,16 @@ class Event(Wire, frozen=True):
     trace_id: bytes = b""
     subject: str = ""
     """`<type>/<public id>` of the resource that changed; empty for publications."""
+
+
+def size_of(event: Event) -> int:
+    """Return about how many bytes an event takes in memory and on the wire; an estimate that bounds both."""
+    size = EVENT_BYTES + len(event.data)
+    if event.info is not None:
+        size += len(event.info.user) + len(event.info.client) + len(event.info.connection_info)
+    if event.tags:
+        size += sum(len(name) + len(value) for name, value in event.tags.items())
+    return size
 
 
 class LiveBatch(Wire, frozen=True):

@@ -1,13 +1,10 @@
-"""One channel of one organization on this replica: who is subscribed.
-
-And the bytes that all of them share.
-"""
+"""One channel of one organization on this replica: its subscribers, and the bytes that they share."""
 
 from collections import deque
 from typing import Protocol
 
 from core.connections.codec_json import encode_ephemeral, encode_push, push_prefix
-from core.streams.event import PUBLICATION_CREATED, EphemeralPublication, Event
+from core.streams.event import PUBLICATION_CREATED, EphemeralPublication, Event, size_of
 from gateway.realtime.framing import framed
 
 
@@ -20,24 +17,39 @@ class Wire(Protocol):
 
 
 class Catching:
-    """A subscription between its registration and its first live push: notes what is dispatched meanwhile."""
+    """A subscription between its registration and its first live push: notes what is dispatched meanwhile.
 
-    __slots__ = ("_events_max", "noted", "overflowed")
+    Past `events_max`, or when all but the last hold `bytes_max`, everything is dropped, for it is in the log.
+    """
 
-    def __init__(self, events_max: int) -> None:
+    __slots__ = ("_bytes", "_bytes_max", "_events_max", "noted", "overflowed")
+
+    def __init__(self, events_max: int, bytes_max: int) -> None:
         self._events_max = events_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
         self.noted: deque[tuple[int, Event]] = deque()
         self.overflowed = False
 
     def note(self, offset: int, event: Event) -> None:
-        """Keep a publication for later; past the limit everything is dropped, for it is in the log."""
+        """Keep a publication for later, if there is room."""
         if self.overflowed:
             return
-        if len(self.noted) >= self._events_max:
-            self.noted.clear()
-            self.overflowed = True
+        if len(self.noted) >= self._events_max or self._bytes >= self._bytes_max:
+            self.pause()
             return
+        self._bytes += size_of(event)
         self.noted.append((offset, event))
+
+    def pause(self) -> None:
+        """Drop what is noted, and note nothing: it will be read from the log."""
+        self.overflowed = True
+        self.noted.clear()
+        self._bytes = 0
+
+    def resume(self) -> None:
+        """Note again."""
+        self.overflowed = False
 
 
 class Channel:
@@ -101,12 +113,18 @@ class Channel:
 
 def frames_of(messages: list[bytes], bytes_max: int) -> list[bytes]:
     """Join messages into as few frames as the limit allows; a longer message has a frame of its own."""
-    frames = []
+    return [framed(payload) for payload in joined(messages, bytes_max)]
+
+
+def joined(lines: list[bytes], bytes_max: int) -> list[bytes]:
+    """Join lines into as few payloads as the limit allows; a longer line has a payload of its own."""
+    payloads = []
     size = start = 0
-    for index, message in enumerate(messages):
-        if size and size + len(message) > bytes_max:
-            frames.append(framed(b"\n".join(messages[start:index])))
+    for index, line in enumerate(lines):
+        if size and size + len(line) > bytes_max:
+            payloads.append(b"\n".join(lines[start:index]))
             start, size = index, 0
-        size += len(message) + 1
-    frames.append(framed(b"\n".join(messages[start:])))
-    return frames
+        size += len(line) + 1
+    if lines:
+        payloads.append(b"\n".join(lines[start:]))
+    return payloads

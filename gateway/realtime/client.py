@@ -1,13 +1,13 @@
-"""Runs the effects of one client's state machine.
-
-The shell between `core.connections` and the rest of this replica.
-"""
+"""Runs the effects of one client's state machine: between `core.connections` and the rest of the replica."""
 
 import asyncio
-from typing import Protocol, assert_never
+from collections.abc import Coroutine
+from typing import Any, Protocol, assert_never
+
+import structlog
 
 from core.connections.codec_json import ProtocolError, decode, encode_reply, encode_unsubscribe
-from core.connections.codes import BAD_REQUEST, UNSUBSCRIBE_INSUFFICIENT
+from core.connections.codes import BAD_REQUEST, INTERNAL, UNSUBSCRIBE_INSUFFICIENT
 from core.connections.connection import (
     Authenticate,
     Close,
@@ -21,17 +21,18 @@ from core.connections.connection import (
     Send,
     Write,
 )
-from core.connections.frames import ErrorReply, Published, Reply
+from core.connections.frames import ErrorReply, Pong, Published, Reply
 from core.errors import REGISTRY, Code, TidingsError
 from core.streams.command import Command
 from core.streams.command import Publish as PublishOperation
 from core.streams.event import ClientInfo
 from core.streams.outcome import Committed, Outcome, Refused, Unknown
-from gateway.realtime.channel import Catching, Channel, Wire
+from gateway.realtime.channel import Channel, Wire, joined
 from gateway.realtime.feed import Feed
+from gateway.realtime.joining import Joining
 from gateway.realtime.parts import Replica
 from gateway.realtime.reading import fingerprint_of, read_history
-from gateway.realtime.subscribing import merged
+from gateway.realtime.subscribing import Beginning
 
 PING = b"{}"
 DRAIN_CHECK_S = 0.02
@@ -51,6 +52,14 @@ class Socket(Protocol):
         """End the connection with a code of the protocol and its text."""
         ...
 
+    def pause(self) -> None:
+        """Read nothing more from the client until `resume`."""
+        ...
+
+    def resume(self) -> None:
+        """Read on."""
+        ...
+
     @property
     def unsent_bytes(self) -> int:
         """How much waits for the client to read."""
@@ -60,11 +69,14 @@ class Socket(Protocol):
 class Client:
     """One connected client.
 
-    Replies of one loop tick leave in one message; a subscribe reply is written before any push of its
-    channel.
+    Replies of one loop tick leave together; a subscribe reply is written before any push of its channel. With
+    too many commands unanswered its socket is read no further.
     """
 
-    __slots__ = ("_authorization", "_connection", "_feed", "_outbox", "_replica", "_socket", "due_slot")
+    __slots__ = (
+        "_authorization", "_connection", "_feed", "_is_paused", "_outbox", "_page_turn", "_replica",
+        "_socket", "_unanswered", "due_slot",
+    )  # fmt: skip
 
     def __init__(self, replica: Replica, socket: Socket, authorization: str | None) -> None:
         self._replica = replica
@@ -75,6 +87,9 @@ class Client:
         )
         self._feed: Feed | None = None
         self._outbox: list[bytes] | None = None
+        self._page_turn: asyncio.Lock | None = None
+        self._unanswered = 0
+        self._is_paused = False
         self.due_slot = -1
 
     @property
@@ -91,43 +106,53 @@ class Client:
         except ProtocolError:
             self.end(BAD_REQUEST)
             return
+        self._unanswered += sum(type(command) is not Pong for command in commands)
+        if self._unanswered >= self._replica.settings.pending_commands_max and not self._is_paused:
+            self._is_paused = True
+            self._socket.pause()
         self._run(self._connection.receive(commands))
 
     def tick(self) -> None:
         """Let time pass."""
-        self._run(self._connection.tick(self._replica.clock.monotonic()))
+        if not self._is_paused:  # a pong that we do not read is not missing
+            self._run(self._connection.tick(self._replica.clock.monotonic()))
 
     def end(self, code: int) -> None:
         """End the connection from our side."""
         if not self._connection.is_closed:
             self._flush()
             self._connection.close()
-            self._socket.close(code)
+            self._end(code)
 
     def lost(self) -> None:
         """The transport is gone: leave everything."""
         self._connection.close()
-        feed = self._feed
+        self._leave_all()
+
+    def _end(self, code: int) -> None:
+        self._leave_all()  # nothing follows a close frame
+        self._socket.close(code)
+
+    def _leave_all(self) -> None:
+        feed, self._feed = self._feed, None
         if feed is None:
             return
-        self._feed = None
         for name in list(self._connection.subscriptions):
             self._leave(feed, name)
         self._replica.hub.leave(feed)
 
     def broken(self, feed: Feed) -> None:
-        """The organization's log lost continuity, or has a hole that can't be filled: say so.
-
-        Never skip it.
-        """
+        """The log lost continuity, or has a hole that can't be filled: say so, never skip it."""
         if feed is self._feed and not self._connection.is_closed:
             for name in list(self._connection.subscriptions):
                 channel = feed.channels.get(name)
-                if channel is None or self not in channel.live:
-                    continue  # still catching up: its own reading finds out
-                self._leave(feed, name)
-                self._connection.unsubscribed(name)
-                self._queue(encode_unsubscribe(name, UNSUBSCRIBE_INSUFFICIENT))
+                if channel is not None and self in channel.live:
+                    self._insufficient(feed, name)  # the others find out by their own reading
+
+    def _insufficient(self, feed: Feed, name: str) -> None:
+        self._leave(feed, name)
+        self._connection.unsubscribed(name)
+        self._queue(encode_unsubscribe(name, UNSUBSCRIBE_INSUFFICIENT))
 
     # --- effects
 
@@ -144,7 +169,7 @@ class Client:
                 case Ping():
                     self._queue(PING)
                 case Close(code=code):
-                    self._socket_closed(code)
+                    self._close(code)
                 case Join() | Read() | Authenticate() | Reauthenticate():
                     self._begin(effect)
                 case _:
@@ -152,41 +177,48 @@ class Client:
 
     def _begin(self, effect: Join | Read | Authenticate | Reauthenticate) -> None:
         """Start what must wait for others."""
-        tasks = self._replica.tasks
         match effect:
             case Join():
-                tasks.spawn("subscribe", self._join(effect))
+                self._spawn("subscribe", self._join(effect))
             case Read():
-                tasks.spawn("history", self._read(effect))
+                self._spawn("history", self._read(effect))
             case Authenticate():
-                tasks.spawn("connect", self._authenticate(effect))
+                self._spawn("connect", self._authenticate(effect))
             case Reauthenticate():
-                tasks.spawn("refresh", self._reauthenticate(effect))
+                self._spawn("refresh", self._reauthenticate(effect))
 
-    def _socket_closed(self, code: int) -> None:
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._replica.tasks.spawn(name, self._guarded(name, work))
+
+    async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do it; who meets our own fault is told to come back, and never waits for an answer for ever."""
+        try:
+            await work
+        except Exception:  # noqa: BLE001 (logged whole; whatever it is, this client alone starts anew)
+            structlog.get_logger().exception("client.failed", doing=name)
+            self.end(INTERNAL)
+
+    def _close(self, code: int) -> None:
         # The state machine is closed already: what it said before must still go out.
         lines, self._outbox = self._outbox, None
-        if lines:
-            self._socket.send(b"\n".join(lines))
-        self._socket.close(code)
+        for message in self._messages(lines or []):
+            self._socket.send(message)
+        self._end(code)
 
     async def _authenticate(self, effect: Authenticate) -> None:
-        replica = self._replica
+        replica, clock = self._replica, self._replica.clock
         try:
             principal, organization = await replica.authenticator.connection(
                 effect.token, self._authorization
             )
-        except TidingsError as error:
-            self._run(self._connection.refused(effect.id, error))
-            return
-        except OSError:
-            self._run(self._connection.refused(effect.id, TidingsError(Code.UNAVAILABLE)))
+        except (TidingsError, OSError) as error:
+            self._run(self._connection.refused(effect.id, _known(error), clock.monotonic()))
+            replica.wheel.add(self)
             return
         if self._connection.is_closed:
             return
         self._authorization = None
         self._feed = replica.hub.join(principal.organization_id)
-        clock = replica.clock
         self._run(
             self._connection.connected(
                 effect.id, principal, organization, clock.monotonic(), clock.now(), replica.entropy.jitter()
@@ -198,8 +230,8 @@ class Client:
         clock = self._replica.clock
         try:
             principal, _ = await self._replica.authenticator.connection(effect.token, None)
-        except TidingsError as error:
-            self._run(self._connection.refresh_refused(effect.id, error))
+        except (TidingsError, OSError) as error:
+            self._run(self._connection.refresh_refused(effect.id, _known(error)))
             return
         self._run(self._connection.refreshed(effect.id, principal, clock.monotonic(), clock.now()))
 
@@ -217,21 +249,26 @@ class Client:
             fingerprint_of(publish.channel, publish.data) if key else b"",
             principal.id if principal.kind == "key" else "",
         )
-        outcome = self._replica.writer.submit(command)
-        asyncio.ensure_future(outcome).add_done_callback(
-            lambda settled: self._reply(publish.id, _published(settled.result()))
+        outcome = asyncio.ensure_future(self._replica.writer.submit(command))
+        outcome.add_done_callback(
+            lambda settled: self._written(publish.id, publish.channel, settled.result())
         )
+
+    def _written(self, id_: int, channel: str, outcome: Outcome) -> None:
+        self._reply(id_, _published(outcome))
+        self._run(self._connection.written(channel))
 
     async def _read(self, effect: Read) -> None:
         feed = self._feed
         if feed is None:
             return
-        try:
-            page = await read_history(self._replica, feed, effect.command)
-        except TidingsError as error:
-            self._reply(effect.command.id, ErrorReply(error.row.realtime))
-            return
-        self._reply(effect.command.id, page)
+        async with self._turn():  # a page is read when the one before it has left
+            await self.drained()
+            try:
+                page: Reply = await read_history(self._replica, feed, effect.command)
+            except (TidingsError, OSError) as error:
+                page = ErrorReply(_known(error).row.realtime)
+            self._reply(effect.command.id, page)
 
     # --- subscriptions
 
@@ -240,77 +277,47 @@ class Client:
         if feed is None or self._connection.is_closed:
             return
         channel = feed.channel(command.channel)
-        catching = self._register(channel)
+        joining = Joining(self._replica, feed, channel, self, self)
         try:
-            begun = await self._replica.reader.begin(
-                feed, channel, command.since, strict=command.reject_unrecoverable
-            )
+            begun = await self._beginning(feed, channel, effect)
         except (TidingsError, OSError) as error:
-            code = error.code if isinstance(error, TidingsError) else Code.UNAVAILABLE
-            self._leave(feed, command.channel)
-            self._run(self._connection.join_failed(command.id, command.channel, code))
+            if not joining.is_over():
+                self._leave(feed, command.channel)
+                self._run(self._connection.join_failed(command.id, command.channel, _known(error).code))
             return
-        if not self._is_joining(channel, catching):
+        if joining.is_over():
             return
         self._reply(command.id, begun.reply)
-        effects = self._connection.finished(command.channel)
-        try:
-            await self._catch_up(feed, channel, catching, begun.offset, begun.head.seq, more=begun.more)
-        except (TidingsError, OSError):
-            # The log can't be read now: the client comes back with the position that it has.
-            self._leave(feed, command.channel)
-            self._connection.unsubscribed(command.channel)
-            self._queue(encode_unsubscribe(command.channel, UNSUBSCRIBE_INSUFFICIENT))
-        self._run(effects)
+        # What waited for the reply takes its turn before the catching up, and may be the end of it.
+        self._run(self._connection.finished(command.channel))
+        await joining.catch_up(begun, lambda: self._insufficient(feed, command.channel))
 
-    def _register(self, channel: Channel) -> Catching:
-        catching = Catching(self._replica.settings.noted_events_max)
-        channel.catching[self] = catching
-        return catching
+    async def _beginning(self, feed: Feed, channel: Channel, effect: Join) -> Beginning:
+        command, reader = effect.command, self._replica.reader
+        strict = command.reject_unrecoverable
+        if command.since is None:
+            return await reader.begin(feed, channel, None, strict=strict)
+        # Subscriptions that recover take turns: only one page waits for the client at any time.
+        async with self._turn():
+            await self.drained()
+            return await reader.begin(feed, channel, command.since, strict=strict)
 
-    def _is_joining(self, channel: Channel, catching: Catching) -> bool:
-        return not self._connection.is_closed and channel.catching.get(self) is catching
+    def _turn(self) -> asyncio.Lock:
+        if self._page_turn is None:
+            self._page_turn = asyncio.Lock()
+        return self._page_turn
 
-    async def _catch_up(
-        self, feed: Feed, channel: Channel, catching: Catching, offset: int, head_seq: int, *, more: bool
-    ) -> None:
-        """Bring the subscription from `offset` to the live stream."""
-        while True:
-            while more:
-                # Nothing is noted while pages are left: only one page waits in the outbox, the log has
-                # the rest.
-                channel.catching[self] = catching = Catching(0)
-                await self._drained()
-                offset, catching, head_seq, more = await self._next_page(feed, channel, offset)
-                if not self._is_joining(channel, catching):
-                    return
-            await feed.reached(head_seq)
-            if not self._is_joining(channel, catching):
-                return
-            if not catching.overflowed:
-                break
-            more = True
-        self._go_live(feed, channel, catching, offset)
+    def push(self, lines: list[bytes]) -> None:
+        """Send pushes of this client alone (`joining.Reading`)."""
+        for line in lines:
+            self._queue(line)
 
-    async def _next_page(self, feed: Feed, channel: Channel, offset: int) -> tuple[int, Catching, int, bool]:
-        catching = self._register(channel)
-        head = await feed.fresh_head()
-        publications, more = await self._replica.reader.page(feed, channel.name, offset, head)
-        if publications and not self._connection.is_closed:
-            self._queue_all([channel.push_of(number, event) for number, event in publications])
-            offset = publications[-1][0]
-        return offset, catching, head.seq, more
-
-    def _go_live(self, feed: Feed, channel: Channel, catching: Catching, offset: int) -> None:
-        feed.flush_now(channel)
-        for number, event in merged(catching, offset):
-            self._queue(channel.push_of(number, event))
-            offset = number
+    def go_live(self, channel: Channel, lines: list[bytes]) -> None:
+        """Send the last of its own pushes, and from then on what all subscribers get (`joining.Reading`)."""
+        channel.flush()  # what is gathered is for those who were there before
+        self.push(lines)
         self._flush()
-        del channel.catching[self]
         channel.live[self] = self._socket.wire
-        if channel.offset is None:
-            channel.offset = offset
 
     def _leave(self, feed: Feed, name: str) -> None:
         channel = feed.channels.get(name)
@@ -319,7 +326,8 @@ class Client:
             channel.live.pop(self, None)
             feed.leave(channel)
 
-    async def _drained(self) -> None:
+    async def drained(self) -> None:
+        """Return when one more page may wait for the client (`joining.Reading`)."""
         self._flush()
         while (
             self._socket.unsent_bytes > self._replica.settings.page_bytes_max
@@ -330,6 +338,10 @@ class Client:
     # --- outbox
 
     def _reply(self, id_: int, reply: Reply) -> None:
+        self._unanswered -= 1
+        if self._is_paused and 2 * self._unanswered <= self._replica.settings.pending_commands_max:
+            self._is_paused = False
+            self._socket.resume()
         if not self._connection.is_closed:
             self._queue(encode_reply(id_, reply, self._replica.version))
 
@@ -340,10 +352,6 @@ class Client:
         else:
             self._outbox.append(line)
 
-    def _queue_all(self, lines: list[bytes]) -> None:
-        for line in lines:
-            self._queue(line)
-
     def flush(self) -> None:
         """Send what this tick gathered."""
         self._flush()
@@ -351,7 +359,15 @@ class Client:
     def _flush(self) -> None:
         lines, self._outbox = self._outbox, None
         if lines and not self._connection.is_closed:
-            self._socket.send(b"\n".join(lines))
+            for message in self._messages(lines):
+                self._socket.send(message)
+
+    def _messages(self, lines: list[bytes]) -> list[bytes]:
+        return joined(lines, self._replica.settings.frame_bytes_max)
+
+
+def _known(error: TidingsError | OSError) -> TidingsError:
+    return error if isinstance(error, TidingsError) else TidingsError(Code.UNAVAILABLE)
 
 
 def _published(outcome: Outcome) -> Reply:

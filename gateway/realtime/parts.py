@@ -62,7 +62,8 @@ class Replica:
             settings.connect_s,
             settings.expiry_grace_s,
             settings.channels_max,
-            settings.pending_commands_max,
+            # One frame more than that is there before the socket is read no further.
+            settings.pending_commands_max + settings.frame_commands_max,
         )
         self._dirty: list[Flushable] = []
 

@@ -5,10 +5,9 @@ from hashlib import sha256
 from adapters.postgres.channels import OFFSET_MAX
 from core.connections.frames import History, HistoryPage
 from core.errors import Code, TidingsError
-from core.streams.event import Event
 from gateway.realtime.feed import Feed
 from gateway.realtime.parts import Replica
-from gateway.realtime.subscribing import offset_in
+from gateway.realtime.subscribing import fit, offset_in
 
 
 def fingerprint_of(channel: str, data: bytes) -> bytes:
@@ -31,22 +30,19 @@ async def read_history(replica: Replica, feed: Feed, command: History) -> Histor
     last = (await channels.head(organization_id, command.channel, up_to_seq=head.seq)).last_offset
     history_max = replica.settings.history_max
     limit = history_max if command.limit < 0 else min(command.limit, history_max)
-    events: list[Event] = []
-    if limit and command.reverse:
-        events = await channels.publications(
-            organization_id,
-            command.channel,
-            before_offset=OFFSET_MAX if since is None else since.number,
-            up_to_seq=head.seq,
-            limit=limit,
-            reverse=True,
-        )
-    elif limit:
-        events = await channels.publications(
-            organization_id,
-            command.channel,
-            after_offset=0 if since is None else since.number,
-            up_to_seq=head.seq,
-            limit=limit,
-        )
-    return HistoryPage(head.epoch, last, [(offset_in(event, command.channel), event) for event in events])
+    if not limit:
+        return HistoryPage(head.epoch, last, [])
+    # A page may be shorter than asked for: who wants more goes on after its last publication.
+    bytes_max = replica.settings.page_bytes_max
+    page = await channels.page(
+        organization_id,
+        command.channel,
+        after_offset=0 if since is None or command.reverse else since.number,
+        before_offset=since.number if since is not None and command.reverse else OFFSET_MAX,
+        up_to_seq=head.seq,
+        limit=limit,
+        bytes_max=bytes_max,
+        reverse=command.reverse,
+    )
+    publications = [(offset_in(event, command.channel), event) for event in page.events]
+    return HistoryPage(head.epoch, last, publications[: fit(publications, limit, bytes_max)])

@@ -2,10 +2,7 @@
 
 from collections import deque
 
-from core.streams.event import Event
-
-EVENT_BYTES = 300
-"""What an event costs besides its payload; an estimate that only has to bound memory."""
+from core.streams.event import Event, size_of
 
 
 class Recent:
@@ -20,7 +17,7 @@ class Recent:
     def add(self, event: Event) -> None:
         """Take the next event of the log."""
         self._events.append(event)
-        self._bytes += EVENT_BYTES + len(event.data)
+        self._bytes += size_of(event)
         for channel, offset in event.entries:
             self._channels.setdefault(channel, deque()).append((offset, event))
         while self._bytes > self._bytes_max and len(self._events) > 1:
@@ -28,7 +25,7 @@ class Recent:
 
     def _drop_oldest(self) -> None:
         event = self._events.popleft()
-        self._bytes -= EVENT_BYTES + len(event.data)
+        self._bytes -= size_of(event)
         for channel, _ in event.entries:
             line = self._channels[channel]
             line.popleft()
@@ -49,10 +46,7 @@ class Recent:
         return [self._events[index] for index in range(start, min(start + limit, len(self._events)))]
 
     def after_offset(self, channel: str, offset: int, limit: int) -> list[tuple[int, Event]] | None:
-        """Return at most `limit` publications of a channel after `offset`.
-
-        Or None when memory does not reach back.
-        """
+        """Return at most `limit` publications of a channel after `offset`, or None: memory begins later."""
         line = self._channels.get(channel)
         if not line or line[0][0] > offset + 1:
             return None

@@ -1,6 +1,4 @@
-"""From "subscribe" to the first live push: without a gap, without a duplicate.
-
-And without a limit on what was missed.
+"""From "subscribe" to the first live push: without a gap or a duplicate, however much was missed.
 
 First the subscription is registered, so that from now on nothing that is dispatched escapes it; then a
 head is asked for that covers everything acknowledged before; then the log is read up to that head; then
@@ -13,7 +11,7 @@ from dataclasses import dataclass
 from adapters.postgres.channels import ChannelReader
 from core.connections.frames import Subscribed
 from core.errors import Code, TidingsError
-from core.streams.event import Event, Head
+from core.streams.event import Event, Head, size_of
 from core.streams.position import Position, is_recoverable
 from gateway.realtime.channel import Catching, Channel
 from gateway.realtime.feed import Feed
@@ -51,20 +49,20 @@ class Reader:
         """
         limit = self._settings.history_max
         publications = feed.recent.after_offset(channel, after, limit + 1) if feed.reaches(head) else None
+        is_cut = False
         if publications is None:
-            events = await self._channels.publications(
-                feed.organization_id, channel, after_offset=after, up_to_seq=head.seq, limit=limit + 1
+            page = await self._channels.page(
+                feed.organization_id,
+                channel,
+                after_offset=after,
+                up_to_seq=head.seq,
+                limit=limit,
+                bytes_max=self._settings.page_bytes_max,
             )
-            publications = [(offset_in(event, channel), event) for event in events]
-        return self._cut(publications, limit)
-
-    def _cut(self, publications: Publications, limit: int) -> tuple[Publications, bool]:
-        size = 0
-        for index, (_, event) in enumerate(publications):
-            size += len(event.data)
-            if index and (index >= limit or size > self._settings.page_bytes_max):
-                return publications[:index], True
-        return publications, False
+            is_cut = page.has_more
+            publications = [(offset_in(event, channel), event) for event in page.events]
+        fitting = publications[: fit(publications, limit, self._settings.page_bytes_max)]
+        return fitting, is_cut or len(fitting) < len(publications)
 
     async def begin(self, feed: Feed, channel: Channel, since: Position | None, *, strict: bool) -> Beginning:
         """Decide how a subscription begins.
@@ -96,6 +94,16 @@ class Reader:
             return channel.offset
         found = await self._channels.head(feed.organization_id, channel.name, up_to_seq=head.seq)
         return found.last_offset
+
+
+def fit(publications: Publications, limit: int, bytes_max: int) -> int:
+    """Return how many of them, from the first on, fit into one page: one at least, if there is one."""
+    size = 0
+    for index, (_, event) in enumerate(publications):
+        size += size_of(event)
+        if index and (index >= limit or size > bytes_max):
+            return index
+    return len(publications)
 
 
 def merged(catching: Catching, after: int) -> Publications:

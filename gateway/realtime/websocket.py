@@ -64,8 +64,19 @@ class WebSocket(WSListener):
             return
         self._closing = True
         transport.send_close(code, close_reason(code))  # type: ignore[arg-type]  # any integer is a code on the wire
-        drop = functools.partial(transport.disconnect, graceful=False)
-        asyncio.get_running_loop().call_later(LINGER_S, drop)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._lost)
+        loop.call_later(LINGER_S, functools.partial(transport.disconnect, graceful=False))
+
+    def pause(self) -> None:
+        """Read nothing more: what the peer sends stays in the kernel, and then with the peer."""
+        if self._transport is not None and not self._closing:
+            self._writer.pause_reading()  # type: ignore[attr-defined]  # a transport of both directions
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self._closing:
+            self._writer.resume_reading()  # type: ignore[attr-defined]  # as above
 
     @property
     def unsent_bytes(self) -> int:
@@ -124,10 +135,12 @@ class WebSocket(WSListener):
 
     def pause_writing(self) -> None:
         """The outbox is full: the client is told, and comes back to recover from the log."""
+        # Called in the middle of a write to all subscribers of a channel: it leaves after it.
+        asyncio.get_running_loop().call_soon(self._slow)
+
+    def _slow(self) -> None:
         if self._client is not None:
             self._client.end(SLOW)
-        if self._transport is not None:
-            self._transport.disconnect(graceful=False)  # what it does not read can't be flushed first
 
     def on_ws_disconnected(self, _transport: WSTransport) -> None:
         """The peer is gone."""

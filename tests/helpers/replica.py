@@ -15,6 +15,7 @@ import orjson
 
 from adapters.entropy import SystemEntropy
 from adapters.postgres.channels import OFFSET_MAX, ChannelHead
+from adapters.postgres.codec import Page
 from adapters.telemetry.tasks import Tasks
 from core.auth.principal import Organization
 from core.errors import Code, TidingsError
@@ -145,12 +146,23 @@ class MemoryLog:
         await self.gate.passed()
         return self.log[max(after_seq, self.expired) : min(up_to_seq, after_seq + limit)]
 
-    async def publications(
-        self, _organization_id: bytes, channel: str, *, after_offset: int, up_to_seq: int, limit: int
-    ) -> list[Event]:
+    async def page(
+        self,
+        _organization_id: bytes,
+        channel: str,
+        *,
+        after_offset: int,
+        before_offset: int = OFFSET_MAX,
+        up_to_seq: int,
+        limit: int,
+        bytes_max: int,
+        reverse: bool = False,
+    ) -> Page:
+        assert not reverse
         await self.gate.passed()
         entries = self._entries(channel, up_to_seq)
-        return [event for offset, event in entries if after_offset < offset < OFFSET_MAX][:limit]
+        left = [event for offset, event in entries if after_offset < offset < before_offset]
+        return Page(left[: min(limit, bytes_max)], len(left) > limit)
 
     async def _channel_head(self, channel: str, up_to_seq: int) -> ChannelHead:
         await self.gate.passed()
@@ -213,6 +225,7 @@ class Recorder:
         self.lines: list[dict[str, Any]] = []
         self.unsent_bytes = 0
         self.codes: list[int] = []
+        self.is_paused = False
 
     def send(self, payload: bytes) -> None:
         self.lines += [orjson.loads(line) for line in payload.split(b"\n")]
@@ -227,6 +240,12 @@ class Recorder:
 
     def close(self, code: int) -> None:
         self.codes.append(code)
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
 
 
 class MemoryReplica:

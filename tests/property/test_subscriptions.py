@@ -163,33 +163,21 @@ class World:
         self.subscribers[who].socket.unsent_bytes = unsent
 
     def subscribe(self, who: int, channel: str, since: int | None) -> None:
-        if not self._is_catching_up(who, channel):
-            self.subscribers[who].subscribe(channel, since)
+        self.subscribers[who].subscribe(channel, since)
 
     def resume(self, who: int, channel: str) -> None:
         self.subscribe(who, channel, self.subscribers[who].held.get(channel))
 
     def unsubscribe(self, who: int, channel: str) -> None:
-        if not self._is_catching_up(who, channel):
-            self.subscribers[who].unsubscribe(channel)
+        self.subscribers[who].unsubscribe(channel)
 
     def lose(self, who: int) -> None:
         """Cut a connection; its next one knows what it holds."""
-        if any(self._is_catching_up(who, channel) for channel in CHANNELS):
-            return
         gone = self.subscribers[who]
         gone.listen()
         self.replica.lose(gone.client)
         self.subscribers[who] = self._subscriber()
         self.subscribers[who].held = gone.held | gone.positions
-
-    def _is_catching_up(self, who: int, channel: str) -> bool:
-        """Say whether a subscription is under way: here it is left alone until it has become live."""
-        return any(asked.channel == channel for asked in self.subscribers[who].asked.values()) or any(
-            self.subscribers[who].client in feed.channels[channel].catching
-            for feed in self.replica.hub.feeds
-            if channel in feed.channels
-        )
 
     def listen(self) -> None:
         for subscriber in self.subscribers:

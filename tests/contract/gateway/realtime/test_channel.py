@@ -71,7 +71,7 @@ def test_where_nobody_is_live_there_is_no_hole() -> None:
 def test_who_catches_up_is_sent_nothing_and_finds_it_noted() -> None:
     channel, live = Channel("news", 1_000), Recorder()
     channel.live[1] = live
-    catching = channel.catching[2] = Catching(10)
+    catching = channel.catching[2] = Catching(10, 1_000_000)
     for offset in (1, 2):
         channel.dispatch(offset, event(offset))
     channel.flush()
@@ -80,7 +80,7 @@ def test_who_catches_up_is_sent_nothing_and_finds_it_noted() -> None:
 
 
 def test_past_its_limit_nothing_is_noted_any_more_and_that_is_known() -> None:
-    catching = Catching(2)
+    catching = Catching(2, 1_000_000)
     for offset in (1, 2):
         catching.note(offset, event(offset))
     assert (len(catching.noted), catching.overflowed) == (2, False)
@@ -92,7 +92,7 @@ def test_past_its_limit_nothing_is_noted_any_more_and_that_is_known() -> None:
 def test_a_publication_that_is_not_stored_has_no_offset_and_moves_none() -> None:
     channel, wire = Channel("news", 1_000), Recorder()
     channel.live[1] = wire
-    catching = channel.catching[2] = Catching(10)
+    catching = channel.catching[2] = Catching(10, 1_000_000)
     channel.dispatch(1, event(1))
     channel.dispatch_ephemeral(EphemeralPublication(ORG, "news", b'"typing"'))
     channel.dispatch(2, event(2))
@@ -126,7 +126,7 @@ def test_it_is_idle_when_nobody_is_live_or_catching_up() -> None:
     channel.live[1] = Recorder()
     assert not channel.is_idle
     channel.live.clear()
-    channel.catching[1] = Catching(1)
+    channel.catching[1] = Catching(1, 1_000_000)
     assert not channel.is_idle
 
 

@@ -286,7 +286,7 @@ def test_a_channel_is_forgotten_with_its_last_subscriber(database_url: str) -> N
         async with world_of(database_url) as world:
             channel = world.feed.channel("a")
             assert world.feed.channel("a") is channel
-            channel.catching[1] = Catching(1)
+            channel.catching[1] = Catching(1, 1_000_000)
             channel.live.clear()
             world.feed.leave(channel)
             assert world.feed.channels == {"a": channel}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.streams.event import PUBLICATION_CREATED, Event
-from gateway.realtime.recent import EVENT_BYTES, Recent
+from core.streams.event import EVENT_BYTES, PUBLICATION_CREATED, Event
+from gateway.realtime.recent import Recent
 
 
 def event(seq: int, *entries: tuple[str, int], data: bytes = b"") -> Event:

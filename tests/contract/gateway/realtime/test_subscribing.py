@@ -162,8 +162,8 @@ def test_a_page_is_bounded_in_number_and_says_that_more_is_left(database_url: st
 
 def test_a_page_is_bounded_in_bytes_and_has_one_publication_at_least(database_url: str) -> None:
     async def scenario() -> None:
-        async with world_of(database_url, page_bytes_max=100) as world:
-            for size in (150, 40, 40, 40):
+        async with world_of(database_url, page_bytes_max=1_000) as world:
+            for size in (1_500, 100, 100, 100):  # each weighs what it costs besides its data, too
                 await world.publish(1, b'"%b"' % (b"x" * size))
             head, found, more = await world.owner.head(world.org), [], True
             offset = 0
@@ -199,7 +199,7 @@ def test_what_memory_holds_is_not_read_from_the_database(database_url: str) -> N
             feed = Feed(org, owner, log, SystemClock(), Realtime(), Tasks("test"), lambda _: None)
             world = World(owner, org, Reader(channels, Realtime()), feed)
             await with_memory(world)
-            feed.channel("news").catching[1] = Catching(10)
+            feed.channel("news").catching[1] = Catching(10, 1_000_000)
             await world.publish(3)
             assert recovered(await world.begin(Position("", 1))) == (True, 1, [2, 3])
             assert recovered(await world.begin()) == (False, 3, [])
@@ -212,7 +212,7 @@ def test_what_memory_holds_is_not_read_from_the_database(database_url: str) -> N
 
 
 def test_what_was_noted_is_merged_after_what_was_read() -> None:
-    catching = Catching(10)
+    catching = Catching(10, 1_000_000)
     events = [Event(n, b"", PUBLICATION_CREATED, 0, b"", (("b", 1), ("news", n))) for n in range(1, 6)]
     for event in events[2:]:
         catching.note(offset_in(event, "news"), event)

@@ -22,6 +22,7 @@ from core.ids import encode
 from core.instants import MICROSECONDS, Instant
 
 SECRET = b"hush"
+YEAR_S = 365 * 86_400
 NOW_S = 1_800_000_000
 NOW = Instant(NOW_S * MICROSECONDS)
 HS256 = b'{"alg":"HS256","typ":"JWT"}'
@@ -84,7 +85,9 @@ def test_the_header_may_name_a_key_and_the_default_encoding() -> None:
     [
         ({"exp": NOW_S + 1}, NOW_S + 1),
         ({"exp": NOW_S + 0.25}, NOW_S + 0.25),
-        ({"exp": SECONDS_MAX}, SECONDS_MAX),
+        ({"exp": SECONDS_MAX}, NOW_S + YEAR_S),
+        ({"exp": NOW_S + 1, "expire_at": NOW_S + YEAR_S + 1}, NOW_S + YEAR_S),
+        ({"expire_at": NOW_S + YEAR_S}, NOW_S + YEAR_S),
         ({"exp": NOW_S + 1, "expire_at": NOW_S + 60}, NOW_S + 60),
         ({"exp": NOW_S + 1, "expire_at": 0}, None),
         ({"exp": NOW_S + 1, "expire_at": None}, NOW_S + 1),
@@ -107,8 +110,6 @@ def test_a_connection_ends_with_its_token_unless_expire_at_says_otherwise(
         {"exp": 0},
         {"exp": -1e308},
         {"exp": NOW_S - 1, "expire_at": NOW_S + 60},
-        {"expire_at": NOW_S},
-        {"expire_at": -1},
         {"nbf": NOW_S + 1},
         {"nbf": 1e308},
         {"nbf": NOW_S + 1, "exp": NOW_S + 2},
@@ -116,6 +117,11 @@ def test_a_connection_ends_with_its_token_unless_expire_at_says_otherwise(
 )
 def test_a_good_token_at_the_wrong_time_is_expired(claims: dict[str, Any]) -> None:
     assert refusal(claiming(**claims)) is Code.CREDENTIAL_EXPIRED
+
+
+@pytest.mark.parametrize("claims", [{"expire_at": NOW_S}, {"expire_at": -1, "exp": NOW_S + 60}])
+def test_a_connection_that_would_have_ended_already_does_not_begin(claims: dict[str, Any]) -> None:
+    assert refusal(claiming(**claims)) is Code.EXPIRED
 
 
 def test_a_token_ends_at_its_microsecond() -> None:

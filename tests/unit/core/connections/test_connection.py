@@ -95,7 +95,7 @@ def welcome(principal: Principal = ANN) -> Said:
 
 
 def unwelcome(code: Code) -> Said:
-    return report("refused", 1, TidingsError(code))
+    return report("refused", 1, TidingsError(code), 0.0)
 
 
 def renewed(principal: Principal, at_s: float = 0.0) -> Said:
@@ -108,6 +108,10 @@ def not_renewed(code: Code) -> Said:
 
 def joined(channel: str = A) -> Said:
     return report("finished", channel)
+
+
+def wrote(channel: str = A) -> Said:
+    return report("written", channel)
 
 
 def not_joined(id_: int, code: Code, channel: str = A) -> Said:
@@ -202,7 +206,9 @@ def test_a_bad_credential_ends_the_connection(code: Code, close: int) -> None:
     talk(fresh(), (Connect(1), [Authenticate(1, "")]), (unwelcome(code), [Close(close)]), (SUBSCRIBE, []))
 
 
-@pytest.mark.parametrize(("code", "reply"), [(Code.CREDENTIAL_EXPIRED, 109), (Code.UNAVAILABLE, 100)])
+@pytest.mark.parametrize(
+    ("code", "reply"), [(Code.CREDENTIAL_EXPIRED, 109), (Code.EXPIRED, 110), (Code.UNAVAILABLE, 100)]
+)
 def test_after_an_error_that_may_pass_the_client_must_come_anew(code: Code, reply: int) -> None:
     for after, end in ((Connect(2), 3501), (SUBSCRIBE, 3501), (at(15.0), 3502)):
         talk(
@@ -218,7 +224,13 @@ def test_whoever_does_not_connect_in_time_is_stale() -> None:
     silent, slow = fresh(), fresh()
     assert silent.due_s == LIMITS.connect_s
     talk(silent, (at(14.9), []), (at(15.0), [Close(3502)]), (at(16.0), []))
-    talk(slow, (Connect(1), [Authenticate(1, "")]), (at(15.0), [Close(3502)]), (welcome(), []))
+    # It is us who are slow.
+    talk(
+        slow,
+        (Connect(1), [Authenticate(1, "")]),
+        (at(99.0), []),
+        (welcome(), [Send(1, Connected("c-1", 20))]),
+    )
 
 
 # --- subscribe, and what waits for it
@@ -245,10 +257,28 @@ def test_what_names_a_channel_waits_for_its_subscribe_and_nothing_else_does() ->
         (frame(SUBSCRIBE, PUBLISH, HISTORY), [Join(SUBSCRIBE)]),
         (Publish(6, B, b"2"), [Write(Publish(6, B, b"2"))]),
         (Unserved(7, "presence", A), [error(7, 108)]),
-        (joined(), [Write(PUBLISH), Read(HISTORY)]),
-        (joined(), []),
+        (joined(), [Write(PUBLISH)]),
+        (wrote(), [Read(HISTORY)]),
         (PUBLISH, [WRITTEN]),
     )
+
+
+def test_what_is_no_publish_waits_for_the_publishes_before_it() -> None:
+    second, third = Publish(6, A, b"2"), Publish(7, A, b"3")
+    for later, effects in (
+        (HISTORY, [Read(HISTORY), Write(third)]),
+        (UNSUBSCRIBE, [Send(3, Unsubscribed()), Write(third)]),
+        (SUBSCRIBE, [Join(SUBSCRIBE)]),
+    ):
+        talk(
+            connected(),
+            (frame(PUBLISH, second, later, third), [WRITTEN, Write(second)]),
+            (Publish(8, B, b"4"), [Write(Publish(8, B, b"4"))]),
+            (wrote(B), []),
+            (wrote(), []),
+            (wrote(), effects),
+            (joined() if later is SUBSCRIBE else wrote(), [Write(third)] if later is SUBSCRIBE else []),
+        )
 
 
 def test_a_subscribe_that_waited_makes_the_rest_wait_anew() -> None:
@@ -258,7 +288,8 @@ def test_a_subscribe_that_waited_makes_the_rest_wait_anew() -> None:
         connection,
         (frame(SUBSCRIBE, UNSUBSCRIBE, again, PUBLISH, last), [Join(SUBSCRIBE)]),
         (joined(), [Leave(A), Send(3, Unsubscribed()), Join(again)]),
-        (joined(), [Write(PUBLISH), Leave(A), Send(7, Unsubscribed())]),
+        (joined(), [Write(PUBLISH)]),
+        (wrote(), [Leave(A), Send(7, Unsubscribed())]),
     )
     assert connection.subscriptions == set()
 
@@ -404,7 +435,8 @@ def test_a_token_of_somebody_else_renews_nothing(other: dict[str, Any]) -> None:
 def test_a_token_that_is_refused_ends_the_connection_unless_the_fault_is_ours() -> None:
     talk(connected(until(NOW_S + 60)), (not_renewed(Code.CREDENTIAL_EXPIRED), [Close(3005)]))
     talk(connected(until(NOW_S + 60)), (not_renewed(Code.CREDENTIAL_INVALID), [Close(3500)]))
-    talk(connected(until(NOW_S + 60)), (not_renewed(Code.UNAVAILABLE), [error(9, 100)]), (PUBLISH, [WRITTEN]))
+    for code, reply in ((Code.UNAVAILABLE, 100), (Code.EXPIRED, 110)):
+        talk(connected(until(NOW_S + 60)), (not_renewed(code), [error(9, reply)]), (PUBLISH, [WRITTEN]))
 
 
 # --- the end
@@ -448,15 +480,39 @@ def id_of(effect: Effect) -> int | None:
 
 
 @given(
-    st.lists(st.sampled_from([Subscribe(0, A), Unsubscribe(0, A), Publish(0, A, b"1"), None]), max_size=30)
+    st.lists(
+        st.sampled_from([Subscribe(0, A), Unsubscribe(0, A), Publish(0, A, b"1"), History(0, A), None]),
+        max_size=30,
+    )
 )
 def test_commands_of_one_channel_take_effect_in_the_order_received(commands: list[Any]) -> None:
     connection = connected()
     effects: list[Effect] = []
+    answered = 0
+
+    def answer() -> bool:
+        """Report what became of the oldest effect that is not settled; False when there is none."""
+        nonlocal answered
+        begun = [effect for effect in effects if isinstance(effect, Join | Write)]
+        if answered == len(begun) or connection.is_closed:
+            return False
+        settle = connection.finished if isinstance(begun[answered], Join) else connection.written
+        answered += 1
+        new = settle(A)
+        for effect in new:  # whatever takes effect now had to wait for all publishes before it
+            assert isinstance(effect, Write) or all(isinstance(b, Join) for b in begun[answered:])
+            if isinstance(effect, Write):
+                break
+        effects.extend(new)
+        return True
+
     for said in numbered(commands):
-        effects += connection.finished(A) if said is None else connection.receive([said])
-    while rest := connection.finished(A):
-        effects += rest
+        if said is None:
+            answer()
+        else:
+            effects += connection.receive([said])
+    while answer():
+        pass
     served = [number for effect in effects if (number := id_of(effect)) is not None]
     sent = [number for number, said in enumerate(commands, 1) if said is not None]
     assert served == (sent[: len(served)] if connection.is_closed else sent)

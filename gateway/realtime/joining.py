@@ -1,0 +1,127 @@
+"""A subscription on its way from the reply to the live stream, page by page, however much was missed."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from core.errors import TidingsError
+from core.streams.event import Event
+from gateway.realtime.channel import Catching, Channel
+from gateway.realtime.feed import Feed
+from gateway.realtime.parts import Replica
+from gateway.realtime.subscribing import Beginning, merged
+
+RETRY_S = 0.2
+
+
+class HoleError(Exception):
+    """What comes next is not there any more."""
+
+
+class Reading(Protocol):
+    """The client that is to catch up, as far as this file knows it."""
+
+    async def drained(self) -> None:
+        """Return when the client has read so much that one more page may wait for it."""
+        ...
+
+    def push(self, lines: list[bytes]) -> None:
+        """Send pushes of this client alone, in this order, behind everything that was said before."""
+        ...
+
+    def go_live(self, channel: Channel, lines: list[bytes]) -> None:
+        """Send the last of them, and from then on what all subscribers of the channel get."""
+        ...
+
+
+class Joining:
+    """One subscribe of one client; over as soon as its note is no longer the client's in the channel.
+
+    Whoever unsubscribes, disconnects or subscribes anew takes the note away, so after each wait it is asked
+    for again: an older subscribe must not speak for a newer one.
+    """
+
+    def __init__(self, replica: Replica, feed: Feed, channel: Channel, client: Reading, key: object) -> None:
+        self._replica = replica
+        self._feed = feed
+        self._channel = channel
+        self._client = client
+        self._key = key
+        self._offset = self._head_seq = 0
+        limits = replica.settings
+        self._noted = Catching(limits.noted_events_max, limits.page_bytes_max)
+        channel.catching[key] = self._noted
+
+    def is_over(self) -> bool:
+        """Say whether the client has left meanwhile."""
+        return self._channel.catching.get(self._key) is not self._noted
+
+    async def catch_up(self, begun: Beginning, on_hole: Callable[[], None]) -> None:
+        """Bring the subscription from its beginning to the live stream.
+
+        What can't be read at the moment is read again; a hole that can't be filled ends the subscription by
+        `on_hole`.
+        """
+        self._offset, self._head_seq, more = begun.offset, begun.head.seq, begun.more
+        try:
+            while not self.is_over():
+                if more:
+                    more = await self._next_page()
+                elif await self._is_live():
+                    return
+                else:
+                    more = True  # too much came to be noted: it is in the log
+        except HoleError:
+            on_hole()
+
+    async def _next_page(self) -> bool:
+        """Send one more page, and return whether more are left.
+
+        Raises:
+            HoleError: the retention has overtaken the reader.
+        """
+        # Nothing is noted while pages are left: one page waits for the client, the log has the rest.
+        self._noted.pause()
+        await self._client.drained()
+        self._noted.resume()
+        try:
+            head = await self._feed.fresh_head()
+            publications, more = await self._replica.reader.page(
+                self._feed, self._channel.name, self._offset, head
+            )
+        except (TidingsError, OSError):
+            await self._replica.clock.sleep(RETRY_S)
+            return True
+        if self.is_over():
+            return False
+        if publications:
+            self._check(publications[0][0])
+            self._client.push(self._lines(publications))
+            self._offset = publications[-1][0]
+        self._head_seq = head.seq
+        return more
+
+    async def _is_live(self) -> bool:
+        """Wait until everything that was read up to is dispatched here, and go live if all of it was noted.
+
+        Raises:
+            HoleError: what was noted does not go on where the reading ended.
+        """
+        await self._feed.reached(self._head_seq)
+        if self.is_over():
+            return True
+        if self._noted.overflowed:
+            return False
+        channel, last = self._channel, merged(self._noted, self._offset)
+        self._check(last[0][0] if last else (channel.offset or 0) + 1)
+        self._client.go_live(channel, self._lines(last))
+        del channel.catching[self._key]
+        if channel.offset is None:
+            channel.offset = self._offset
+        return True
+
+    def _check(self, next_offset: int) -> None:
+        if next_offset > self._offset + 1:
+            raise HoleError
+
+    def _lines(self, publications: list[tuple[int, Event]]) -> list[bytes]:
+        return [self._channel.push_of(offset, event) for offset, event in publications]

@@ -1,0 +1,135 @@
+"""One client between its socket and the replica: what it may ask for at once, and how it is told."""
+
+from typing import Any
+
+from gateway.realtime.client import Client
+from tests.helpers.loop import run
+from tests.helpers.replica import MemoryLog, MemoryReplica, Recorder, say, turns
+
+
+async def connected(log: MemoryLog, **limits: int) -> tuple[MemoryReplica, Client, Recorder]:
+    """Give a client that is connected to a replica which knows where its log stands."""
+    replica = MemoryReplica(log, **limits)
+    client, socket = replica.connect()
+    await turns(5)
+    log.announce(len(log.log))
+    return replica, client, socket
+
+
+async def answer_all(log: MemoryLog) -> None:
+    """Let every read come until nobody asks any more."""
+    await turns(5)
+    while log.gate.open_all():
+        await turns(5)
+
+
+def of(lines: list[dict[str, Any]], id_: int) -> dict[str, Any]:
+    return next(line for line in lines if line.get("id") == id_)
+
+
+def test_with_too_much_unanswered_a_socket_is_read_no_further() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica, client, socket = await connected(log, pending_commands_max=4)
+        asked = say(client, *({"history": {"channel": "a", "limit": 1}} for _ in range(3)))
+        assert not socket.is_paused
+        asked = [*asked, *say(client, {"history": {"channel": "a", "limit": 1}})]
+        assert socket.is_paused
+        await answer_all(log)
+        assert not socket.is_paused
+        assert [line["id"] for line in socket.lines[1:]] == asked
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+def test_whoever_is_not_read_misses_no_pong() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica, client, socket = await connected(log, pending_commands_max=1)
+        say(client, {"history": {"channel": "a", "limit": 1}})
+        for _ in range(10):
+            replica.clock.seconds += 20
+            client.tick()
+        assert socket.codes == []
+        await answer_all(log)
+        client.tick()
+        await turns(2)
+        assert socket.lines[-1] == {}
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+def test_a_fault_of_ours_ends_one_client_which_may_come_back() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica, client, socket = await connected(log)
+        other, other_socket = replica.connect()
+        await turns(5)
+        log.epoch = None  # type: ignore[assignment]  # nothing that can be written
+        (number,) = say(client, {"history": {"channel": "a", "limit": 1}})
+        await answer_all(log)
+        assert (socket.codes, other_socket.codes) == ([3004], [])
+        assert not any(line.get("id") == number for line in socket.lines)
+        assert other in replica.clients
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+def test_replies_that_are_too_long_for_a_frame_leave_in_several() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        for _ in range(4):
+            log.commit("a")
+        replica, client, socket = await connected(log, frame_bytes_max=200, page_bytes_max=10_000)
+        sent: list[int] = []
+        socket.send, kept = lambda payload: (sent.append(len(payload)), kept(payload))[1], socket.send  # type: ignore[method-assign]
+        asked = say(client, *({"history": {"channel": "a", "limit": 1}} for _ in range(6)))
+        await answer_all(log)
+        assert [line["id"] for line in socket.lines[1:]] == list(asked)
+        assert max(sent) <= 200
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+def test_nothing_is_pushed_to_a_client_that_was_ended() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica, client, socket = await connected(log)
+        say(client, {"subscribe": {"channel": "a"}})
+        await answer_all(log)
+        heard = len(socket.lines)
+        client.end(3001)
+        log.commit("a")
+        log.push(1, 1)
+        await turns(5)
+        assert (socket.codes, len(socket.lines)) == ([3001], heard)
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+def test_subscriptions_that_recover_take_turns_with_a_slow_reader() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        for _ in range(3):
+            log.commit("a", "b")
+        replica, client, socket = await connected(log)
+        socket.unsent_bytes = 10_000
+        recover = {"recover": True, "offset": 0, "epoch": ""}
+        asked = say(client, *({"subscribe": {"channel": channel, **recover}} for channel in "ab"))
+        await answer_all(log)
+        assert len(socket.lines) == 1  # nothing is read for a client that does not read
+        socket.unsent_bytes = 0
+        for _ in range(20):
+            replica.clock.gate.open_all()
+            await answer_all(log)
+        assert [of(socket.lines, id_)["subscribe"]["recovered"] for id_ in asked] == [True, True]
+        offsets = [line["push"]["pub"]["offset"] for line in socket.lines if "push" in line]
+        assert sorted(offsets) == [2, 2, 3, 3] or sorted(offsets) == [3, 3]
+        await replica.tasks.close()
+
+    run(scenario())
