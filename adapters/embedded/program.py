@@ -8,6 +8,7 @@ import asyncio
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from adapters.embedded.errors import StartError
 
 STOP_TIMEOUT_S = 5.0
 LOG_TAIL_BYTES = 600
+TICK_S = 0.02
 
 
 class Program:
@@ -145,11 +147,22 @@ def end_left_over(record: Path) -> int | None:
 
 
 def kill_all(processes: Collection[psutil.Process], timeout_s: float) -> None:
-    """Kill processes without asking, and return when they are gone or the time is up."""
+    """Kill processes without asking, and return when none of them runs any more or the time is up."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes, timeout=timeout_s)
+    for _ in range(round(timeout_s / TICK_S)):
+        if not any(_runs(process) for process in processes):
+            return
+        time.sleep(TICK_S)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        # Whoever waits for what has ended, if anybody does, is not our business.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _family(pid: int) -> list[psutil.Process]:
