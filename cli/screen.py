@@ -1,17 +1,16 @@
-"""What the person at the terminal sees: a line per step with its time.
-
-And what went wrong in one sentence.
-"""
+"""What the person at the terminal sees: the steps that run, those that are done, and problems."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 WIDTH = 200
 MARK = "[green]✓[/green]"
+SPINS_PER_S = 4.0
 
 
 class Screen:
@@ -21,13 +20,42 @@ class Screen:
         self._out = Console(highlight=False, soft_wrap=True)
         self._problems = Console(stderr=True, highlight=False, soft_wrap=True)
         self._began = time.perf_counter()
+        self._running: list[str] = []
+        self._status: Status | None = None
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Print the step with its time when it has succeeded."""
+        """Show that the step runs, and print it with its time when it has succeeded.
+
+        Several may run at once: a terminal shows all of them in one moving line, anything else gets a line
+        at the beginning of each.
+        """
         began = time.perf_counter()
-        yield
+        self._running.append(what)
+        if not self._out.is_terminal:
+            self._out.print(f"  … {what}", markup=False)
+        self._show_running()
+        try:
+            yield
+        finally:
+            self._running.remove(what)
+            self._show_running()
         self._out.print(f"  {MARK} {what:<34} [dim]{time.perf_counter() - began:5.1f} s[/dim]")
+
+    def _show_running(self) -> None:
+        if not self._out.is_terminal:
+            return
+        if not self._running:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+            return
+        text = ", ".join(self._running)
+        if self._status is None:
+            self._status = self._out.status(text, refresh_per_second=SPINS_PER_S)
+            self._status.start()
+        else:
+            self._status.update(text)
 
     @property
     def total_s(self) -> float:
@@ -41,6 +69,11 @@ class Screen:
     def mark(self, text: str) -> None:
         """Print a line about something that is in order."""
         self._out.print(f"  {MARK} ", end="")
+        self._out.print(text, markup=False)
+
+    def cross(self, text: str) -> None:
+        """Print a line about something that is not."""
+        self._out.print("  [red]✗[/red] ", end="")
         self._out.print(text, markup=False)
 
     def table(self, table: Table) -> None:
