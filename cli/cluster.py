@@ -20,9 +20,11 @@ from actors.placement import Placement
 from actors.remote import NAMESPACE, RemoteOwner, ensure_owner, owner_names
 from adapters.clock import SystemClock
 from adapters.embedded.child import input_ended
+from adapters.embedded.errors import StartError
 from adapters.embedded.folder import DataFolder
 from adapters.telemetry.logging import configure_logging
 from adapters.telemetry.tasks import Tasks
+from cli.joining import join, nodes
 from cli.serving import start_serve
 from core.streams.placement import wanted
 from settings import Settings
@@ -39,7 +41,10 @@ def main() -> None:
     settings = Settings()
     folder = DataFolder(settings.installation.data_dir)
     progress = folder.run / "cluster.progress"
-    _init(settings, folder)
+    try:
+        _init(settings, folder)
+    except StartError as error:
+        sys.exit(str(error))
     _note(progress, "ray")
     if sys.stdin.readline().strip() != "go":
         ray.shutdown()
@@ -62,7 +67,12 @@ def _note(progress: Path, step: str) -> None:
 def _init(settings: Settings, folder: DataFolder) -> None:
     address = settings.installation.ray_address
     if address:
-        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False)
+        join(address)
+        if nodes() > 1:
+            raise StartError(
+                f"The Ray at {address} has nodes on other machines, which can't reach what `tidings up` "
+                "starts here: use `tidings deploy` with a DATABASE_URL that every node reaches."
+            )
         return
     shutil.rmtree(folder.ray, ignore_errors=True)  # sessions of earlier starts; the folder's lock is ours
     folder.ray.mkdir(mode=0o700)

@@ -1,5 +1,6 @@
 """`tidings doctor`: looks at everything that is usually wrong, and says what to do about it."""
 
+import os
 import shutil
 import stat
 import sys
@@ -11,18 +12,26 @@ import typer
 
 import wiring
 from adapters.clock import SystemClock
+from adapters.embedded import haproxy as edge
+from adapters.embedded import valkey
 from adapters.embedded.descriptors import ENOUGH, LEAST
 from adapters.embedded.folder import FREE_BYTES_MIN, DataFolder
+from adapters.embedded.ports import ensure_free
+from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.http.client import Client
-from adapters.redis.client import Cache, CacheError
+from adapters.redis.client import Cache
 from adapters.schemas import load_catalog
-from cli.installation import Access, access, running_settings
+from cli.installation import absolute, access, running_settings
+from cli.one_machine import require_one_machine
 from cli.screen import Screen
-from cli.verb import KNOWN
+from cli.verb import KNOWN, sentence
 from core.instants import MICROSECONDS
-from settings import Settings
+from settings import Settings, read_settings
 
 SKEW_S_MAX = 2.0
+LINE_CHARACTERS = 300
+GATES = ("Tidings",)
+"""Without it there is nothing that the looks after it could look at."""
 Look = Callable[[], Awaitable[str]]
 
 
@@ -31,31 +40,48 @@ class WrongError(Exception):
 
 
 async def doctor() -> None:
-    """Print a line per look, and exit with 1 when one of them found something."""
-    settings = running_settings()
-    found = access()
-    looks: dict[str, Look] = {
+    """Print a line per look, and exit with 1 when one of them found something.
+
+    Begins with what a start needs, so that it also tells why one failed; what only a running system has is
+    looked at when there is one.
+    """
+    screen, wrong = Screen(), 0
+    settings = absolute(read_settings())
+    for looks in (_start(settings), _running()):
+        for what, look in looks.items():
+            try:
+                said = await look()
+            except (WrongError, *KNOWN) as error:
+                wrong += 1
+                screen.cross(f"{what}: {sentence(error)}")
+                if what in GATES:
+                    break
+            else:
+                screen.mark(f"{what}: {said}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _start(settings: Settings) -> dict[str, Look]:
+    return {
         "Python": _python,
         "open files": _descriptors,
         "disk": lambda: _disk(settings),
+        "embedded programs": lambda: _programs(settings),
         "key files": lambda: _keys(settings),
         "resource types": lambda: _schemas(settings),
-        "database": lambda: _database(settings),
-        "partitions": lambda: _partitions(settings),
-        "cache": lambda: _cache(settings),
-        "REST, through the edge": lambda: _rest(found),
+        "ports": lambda: _ports(settings),
     }
-    screen, wrong = Screen(), 0
-    for what, look in looks.items():
-        try:
-            said = await look()
-        except (WrongError, CacheError, *KNOWN) as error:
-            wrong += 1
-            screen.say(f"  ✗ {what}: {error}")
-        else:
-            screen.mark(f"{what}: {said}")
-    if wrong:
-        raise typer.Exit(1)
+
+
+def _running() -> dict[str, Look]:
+    return {
+        "Tidings": _runs,
+        "database": _database,
+        "partitions": _partitions,
+        "cache": _cache,
+        "REST, through the edge": _rest,
+    }
 
 
 async def _python() -> str:
@@ -73,13 +99,66 @@ async def _descriptors() -> str:
 
 async def _disk(settings: Settings) -> str:
     folder = settings.installation.data_dir
+    while not folder.exists():
+        folder = folder.parent  # the first start makes it
+    if not os.access(folder, os.W_OK):
+        raise WrongError(f"{folder} can't be written to: make it writable, or set TIDINGS_DATA_DIR.")
     free = shutil.disk_usage(folder).free
     if free < FREE_BYTES_MIN:
         raise WrongError(f"{free >> 20} MB are free on the disk of {folder}: free some.")
     return f"{free >> 30} GB free"
 
 
+async def _programs(settings: Settings) -> str:
+    where = settings.installation
+    folder = DataFolder(where.data_dir)
+    edge.binary()
+    if not where.redis_url:
+        valkey.binary()
+    if not where.database_url:
+        EmbeddedPostgres(folder.postgres, folder.run / "pg", folder.logs / "postgres.log")
+    return "installed"
+
+
+async def _ports(settings: Settings) -> str:
+    where = settings.installation
+    if holder := DataFolder(where.data_dir).holder:
+        return f"held by `tidings up` (process {holder})"
+    ensure_free(where.host, {"the edge": where.port})
+    ports = {"api": where.api_port, "WebSocket": where.websocket_port, "streams": where.streams_port}
+    ensure_free(require_one_machine(settings).installation.bind, ports, variable="TIDINGS_BIND")
+    return f"{where.port}, {', '.join(str(port) for port in ports.values())} are free"
+
+
+async def _runs() -> str:
+    settings = absolute(read_settings())
+    where = settings.installation
+    folder = DataFolder(where.data_dir)
+    if holder := folder.holder:
+        return f"runs on {folder.root} (process {holder})"
+    if where.database_url:
+        return "does not run on this machine; DATABASE_URL is looked at"
+    if not folder.logs.exists():
+        raise WrongError(f"has never run on {folder.root}: start it with `make up`, or set TIDINGS_DATA_DIR.")
+    raise WrongError(
+        f"does not run on {folder.root}: start it with `make up`. If it ended by itself, its logs say why:"
+        f"{_last_words(folder.logs)}"
+    )
+
+
+def _last_words(logs: Path) -> str:
+    """Return the last line of each log that an earlier run wrote."""
+    said = ""
+    for log in sorted(logs.glob("*.log")):
+        lines = log.read_text(errors="replace").strip().splitlines()
+        if lines:
+            said += f"\n      {log.name}: {lines[-1][:LINE_CHARACTERS]}"
+    return said
+
+
 async def _keys(settings: Settings) -> str:
+    if not settings.installation.data_dir.exists():
+        return "made by the first start"
     for file in (wiring.kek_file(settings), wiring.cluster_key_file(settings)):
         _only_ours(file)
     return "there, and readable by their owner alone"
@@ -96,7 +175,8 @@ async def _schemas(settings: Settings) -> str:
     return ", ".join(sorted(load_catalog(settings.installation.schemas_dir).names))
 
 
-async def _database(settings: Settings) -> str:
+async def _database() -> str:
+    settings = await running_settings()
     async with wiring.open_status(settings) as look:
         await look.today()
         skew_s = abs(await look.database_now() - SystemClock().now()) / MICROSECONDS
@@ -105,7 +185,8 @@ async def _database(settings: Settings) -> str:
     return "answers, has a table for today, and its clock agrees"
 
 
-async def _partitions(settings: Settings) -> str:
+async def _partitions() -> str:
+    settings = await running_settings()
     async with wiring.open_status(settings) as look:
         partitions = await look.status.partitions()
     lost = [str(one.route.partition_id) for one in partitions if not one.route.owner or one.lease_left_s < 0]
@@ -114,7 +195,8 @@ async def _partitions(settings: Settings) -> str:
     return f"{len(partitions)}, each with an owner"
 
 
-async def _cache(settings: Settings) -> str:
+async def _cache() -> str:
+    settings = await running_settings()
     url = settings.installation.redis_url or DataFolder(settings.installation.data_dir).redis_url
     cache = Cache.open(url)
     try:
@@ -124,7 +206,8 @@ async def _cache(settings: Settings) -> str:
     return "answers"
 
 
-async def _rest(found: Access) -> str:
+async def _rest() -> str:
+    found = access()
     async with Client(found.url, found.api_key) as client:
         events = await client.call("GET", "/v1/events?limit=1")
     return f"answers at {found.url}; the first organization stands at seq {events['seq']}"

@@ -18,10 +18,7 @@ NAME = "first"
 
 
 async def ensure_first(settings: Settings, folder: DataFolder) -> tuple[Access, list[Organization]]:
-    """Return how the first organization is called and reached, made when there is none.
-
-    And all organizations.
-    """
+    """Return how the first organization is reached, made when there is none, and all organizations."""
     async with wiring.open_store(settings) as store:
         organization = await _default(store)
         access = await _known(store, folder, organization)

@@ -4,11 +4,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
+from adapters.embedded.errors import StartError
 from adapters.embedded.folder import DataFolder
-from cli.screen import Screen
-from settings import Settings
+from cli.stores import SilentError, reach_database
+from settings import Settings, read_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +33,74 @@ def with_addresses(settings: Settings, database_url: str, redis_url: str) -> Set
     return settings.model_copy(update={"installation": where})
 
 
-def running_settings() -> Settings:
-    """Return the settings with the database that `DATABASE_URL` or a running `tidings up` names.
+def variables(settings: Settings) -> dict[str, str]:
+    """Return the variables that make another process see the same installation."""
+    where = settings.installation
+    return {
+        "TIDINGS_DATA_DIR": str(where.data_dir),
+        "TIDINGS_SCHEMAS_DIR": str(where.schemas_dir),
+        "TIDINGS_HOST": where.host,
+        "TIDINGS_PORT": str(where.port),
+        "TIDINGS_BIND": where.bind,
+        "DATABASE_URL": where.database_url,
+        "REDIS_URL": where.redis_url,
+    }
 
-    Or exit with 1.
+
+async def running_settings() -> Settings:
+    """Return the settings of the installation that DATABASE_URL or a running `tidings up` names.
+
+    What `up` was started with wins over this shell's variables, but for a DATABASE_URL that is another one.
+
+    Raises:
+        SettingsError: a variable can't be used.
+        StartError: there is no database, or it does not answer.
     """
-    settings = absolute(Settings())
-    if settings.installation.database_url:
+    settings = absolute(read_settings())
+    where = settings.installation
+    noted = DataFolder(where.data_dir).running()
+    if where.database_url and where.database_url != noted.get("DATABASE_URL"):
+        await reach_database(where.database_url)
         return settings
-    folder = DataFolder(settings.installation.data_dir)
-    try:
-        url = folder.database_url_file.read_text().strip()
-    except OSError:
-        Screen().fail(
-            f"no database: nothing runs on {folder.root}. Start `make up`, set TIDINGS_DATA_DIR to the "
+    if not noted:
+        raise StartError(
+            f"no database: nothing runs on {where.data_dir}. Start `make up`, set TIDINGS_DATA_DIR to the "
             "folder of one that runs, or set DATABASE_URL."
         )
-        raise typer.Exit(1) from None
-    return with_addresses(settings, url, settings.installation.redis_url)
+    found = {
+        "schemas_dir": Path(noted["TIDINGS_SCHEMAS_DIR"]),
+        "host": noted["TIDINGS_HOST"],
+        "port": int(noted["TIDINGS_PORT"]),
+        "bind": noted["TIDINGS_BIND"],
+        "database_url": noted["DATABASE_URL"],
+        "redis_url": noted["REDIS_URL"],
+    }
+    try:
+        await reach_database(noted["DATABASE_URL"])
+    except SilentError as error:
+        raise SilentError(
+            f"the database of the `tidings up` on {where.data_dir} does not answer: start `make up` again, "
+            "or ask `tidings doctor`."
+        ) from error
+    return settings.model_copy(update={"installation": where.model_copy(update=found)})
 
 
 def access() -> Access:
-    """Return how to call the API, or exit with 1."""
-    folder = DataFolder(absolute(Settings()).installation.data_dir)
+    """Return how to call the API.
+
+    Raises:
+        SettingsError: a variable can't be used.
+        StartError: no `tidings up` has written it down.
+    """
+    folder = DataFolder(absolute(read_settings()).installation.data_dir)
     try:
         written = json.loads(folder.cli_file.read_text())
         return Access(**written)
     except (OSError, ValueError, TypeError):
-        Screen().fail(
+        raise StartError(
             f"{folder.cli_file} can't be read: start `make up` first, or set TIDINGS_DATA_DIR to the "
             "folder of one that ran."
-        )
-        raise typer.Exit(1) from None
+        ) from None
 
 
 def edge_dir() -> Path:

@@ -20,7 +20,7 @@ async def create(organization: str, name: str, scopes: list[str], expires_in_day
     wanted = sorted({parse(scope) for scope in scopes} or ALL)
     lifetime = expires_in_days * DAY_S * MICROSECONDS
     expires_at = Instant(SystemClock().now() + lifetime) if expires_in_days else None
-    async with wiring.open_store(running_settings()) as store:
+    async with wiring.open_store(await running_settings()) as store:
         api_key_id, text = await store.create_key(await find(store, organization), name, wanted, expires_at)
     screen = Screen()
     screen.say(text)
@@ -29,7 +29,7 @@ async def create(organization: str, name: str, scopes: list[str], expires_in_day
 
 async def show(organization: str) -> None:
     """Print the keys, newest first."""
-    async with wiring.open_store(running_settings()) as store:
+    async with wiring.open_store(await running_settings()) as store:
         keys = await store.keys((await find(store, organization)).organization_id)
     table = Table("id", "key", "name", "scopes", "expires", "state")
     for key in keys:
@@ -42,7 +42,7 @@ async def show(organization: str) -> None:
 
 async def revoke(organization: str, key: str) -> None:
     """End a key: within a minute on every process that has seen it, at once on others."""
-    async with wiring.open_store(running_settings()) as store:
+    async with wiring.open_store(await running_settings()) as store:
         owner = await find(store, organization)
         if not await store.revoke_key(owner.organization_id, decode("key", key)):
             raise TidingsError(Code.NOT_FOUND, "There is no such active key; `tidings keys list` shows all.")

@@ -1,7 +1,4 @@
-"""The command `tidings`: parses, and leaves the rest to the verb's own file.
-
-Imported only when it is wanted.
-"""
+"""The command `tidings`: parses, and leaves the rest to the verb's own file, imported when it is wanted."""
 
 # ruff: noqa: PLC0415  (each verb loads only what it needs: `tidings --help` answers at once)
 
@@ -73,9 +70,14 @@ def deploy(
     ] = None,
 ) -> None:
     """Start or update Tidings on a Ray cluster: migrate, owners, Serve. Safe to run again."""
-    from cli.deploy import deploy as run
+    from settings import load_environment
 
-    run(env_file)
+    if env_file is not None:
+        load_environment(env_file)  # before Ray is imported: it reads its flags then
+    from cli.deploy import deploy as work
+    from cli.verb import attempt
+
+    attempt(work)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from cli.screen import Screen
 
 async def migrate() -> None:
     """Bring the database up to date; nothing happens when it is."""
-    settings = running_settings()
+    settings = await running_settings()
     log = settings.log
     changed = await bring_up_to_date(
         settings.installation.database_url, partitions=log.partitions, ahead_days=log.partitions_ahead_days

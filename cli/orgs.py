@@ -32,7 +32,7 @@ class Changes:
 
 async def create(name: str, environment: Literal["live", "test"]) -> None:
     """Make an organization with a key for everything, and print both."""
-    async with wiring.open_store(running_settings()) as store:
+    async with wiring.open_store(await running_settings()) as store:
         organization = await store.create_organization(name, environment)
         _, key = await store.create_key(organization, "made with the organization", sorted(ALL))
     screen = Screen()
@@ -43,7 +43,7 @@ async def create(name: str, environment: Literal["live", "test"]) -> None:
 
 async def show() -> None:
     """Print all organizations and their options."""
-    async with wiring.open_store(running_settings()) as store:
+    async with wiring.open_store(await running_settings()) as store:
         organizations, default = await store.organizations(), await store.default_organization_id()
     table = Table("id", "name", "environment", *OPTIONS, "unknown_namespaces")
     for one in organizations:
@@ -66,7 +66,7 @@ async def change(organization: str, changes: Changes) -> None:
         secret,
         changes.require_idempotency_key,
     )
-    async with wiring.open_store(running_settings()) as store:
+    async with wiring.open_store(await running_settings()) as store:
         found = await find(store, organization)
         await store.set_options(found.organization_id, options)
         if changes.default:

@@ -44,12 +44,13 @@ def noted(file: Path, step: str) -> Condition:
     return held
 
 
-def answers(port: int, path: str) -> Callable[[], Awaitable[bool]]:
-    """Return the condition that a local HTTP server answers 200."""
+def answers(port: int, path: str, host: str = "127.0.0.1") -> Callable[[], Awaitable[bool]]:
+    """Return the condition that an HTTP server of this machine answers 200."""
+    address = f"[{host}]" if ":" in host else host
 
     def ask() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=ANSWER_S) as answer:
+            with urllib.request.urlopen(f"http://{address}:{port}{path}", timeout=ANSWER_S) as answer:
                 return bool(answer.status == 200)  # noqa: PLR2004 (HTTP's name for success)
         except (urllib.error.URLError, HTTPException, OSError):
             return False

@@ -12,7 +12,6 @@ from adapters.telemetry.logging import configure_logging
 from adapters.telemetry.tasks import Tasks
 from settings import Settings
 
-BIND = "127.0.0.1"
 EXIT_FENCED = 71
 
 
@@ -25,7 +24,8 @@ def main() -> None:
 async def _serve(settings: Settings) -> int:
     where, tasks = settings.installation, Tasks("single")
     listeners = [
-        shared_listener(BIND, port) for port in (where.api_port, where.websocket_port, where.streams_port)
+        shared_listener(where.bind, port)
+        for port in (where.api_port, where.websocket_port, where.streams_port)
     ]
     async with (
         wiring.open_upkeep(settings) as upkeep,

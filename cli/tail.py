@@ -13,10 +13,7 @@ RETRY_S = 1.0
 
 
 async def tail(channel: str, since: int | None) -> None:
-    """Print each publication as `offset data`, until Ctrl-C.
-
-    A lost connection is taken up again without gap.
-    """
+    """Print each publication as `offset data` until Ctrl-C; a lost connection goes on without gap."""
     found, screen, clock = access(), Screen(), SystemClock()
     position: dict[str, Any] = {"epoch": None, "offset": 0}
     if since is not None:

@@ -1,7 +1,4 @@
-"""`tidings up`: starts the whole system on this machine, shows each step.
-
-And keeps it running until Ctrl-C.
-"""
+"""`tidings up`: starts the whole system on this machine, shows each step, keeps it running until Ctrl-C."""
 
 import asyncio
 import signal
@@ -10,49 +7,55 @@ from typing import Final
 
 from adapters.clock import SystemClock
 from adapters.embedded.descriptors import raise_limit, warning_of
-from adapters.embedded.errors import StartError
 from adapters.embedded.folder import DataFolder
 from adapters.embedded.haproxy import haproxy
 from adapters.embedded.ports import ensure_free
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.program import Program, end_left_over
-from adapters.embedded.ray import FLAGS
+from adapters.embedded.ray import FLAGS, joining
 from adapters.embedded.supervisor import Supervisor
 from adapters.embedded.valkey import valkey
 from adapters.entropy import SystemEntropy
-from adapters.postgres.migrate import DataFormatError, migrate
-from adapters.postgres.sealing import SealingError, ensure_key
+from adapters.postgres.migrate import migrate
+from adapters.postgres.sealing import ensure_key
 from adapters.schemas import load_catalog
-from adapters.telemetry.logging import configure_logging
 from cli.first import ensure_first
-from cli.installation import Access, absolute, edge_dir, with_addresses
+from cli.installation import Access, absolute, edge_dir, variables, with_addresses
+from cli.one_machine import require_one_machine
 from cli.ready import answers, noted, until
 from cli.screen import Screen
+from cli.stopping import end
+from cli.stores import reach_cache, reach_database
+from cli.verb import attempt
 from cli.welcome import welcome
 from core.auth.principal import Organization
-from core.resources.schema import SchemaError
-from settings import Settings, environment
+from settings import Settings, environment, read_settings
 from wiring import cluster_key_file, kek_file
 
-BACKEND_STOP_S: Final = 14.0
-OTHERS_STOP_S: Final = 3.0
 RAY_READY_S: Final = 60.0
 SERVING_READY_S: Final = 90.0
 EDGE_READY_S: Final = 10.0
 STORE_READY_S: Final = 10.0
-REFUSED: Final = (StartError, SchemaError, SealingError, DataFormatError)
-"""What a person at the terminal can do something about, in one sentence each."""
+
+# All of it ends within 20 s of Ctrl-C: what has not ended in order by STOP_S is killed. What stops before it
+# gets less, so that PostgreSQL still stops in order when others hang.
+STOP_S: Final = 17.0
+BACKEND_STOP_S: Final = 9.0
+UNFINISHED_STOP_S: Final = 1.0
+"""For a Ray that nobody is served by yet."""
+OTHERS_STOP_S: Final = 2.0
+NAMES: Final = {"backend": "Ray or the single process", "edge": "the edge", "valkey": "Valkey"}
+"""Of the processes that leave a record, by its file's name."""
 
 
 def up(*, single_process: bool) -> int:
     """Run until Ctrl-C and return the exit code."""
-    configure_logging("terminal")
-    screen = Screen()
-    try:
-        return asyncio.run(_Up(absolute(Settings()), screen, single_process=single_process).run())
-    except REFUSED as error:
-        screen.fail(str(error))
-        return 1
+    return attempt(lambda: _up(single_process=single_process))
+
+
+def _up(*, single_process: bool) -> int:
+    settings = require_one_machine(absolute(read_settings()))
+    return asyncio.run(_Up(settings, Screen(), single_process=single_process).run())
 
 
 class _Up:
@@ -65,6 +68,8 @@ class _Up:
         self._folder = DataFolder(settings.installation.data_dir)
         self._supervisor = Supervisor(SystemClock(), screen.warn)
         self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._serves = False
         self._postgres: EmbeddedPostgres | None = None
         self._valkey: Program | None = None
         self._backend: Program | None = None
@@ -74,7 +79,7 @@ class _Up:
         """Start, wait for the end, stop."""
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(sign, self._stop.set)
+            loop.add_signal_handler(sign, self._asked_to_stop, sign)
         try:
             started = loop.create_task(self._start(), name="up.start")
             stopped = loop.create_task(self._stop.wait(), name="up.stop")
@@ -91,6 +96,11 @@ class _Up:
             await self._end()
         return 0
 
+    def _asked_to_stop(self, sign: signal.Signals) -> None:
+        if self._stop.is_set() and sign is signal.SIGINT:  # a closed terminal sends the others more than once
+            self._hurry.set()
+        self._stop.set()
+
     # Starting.
 
     async def _start(self) -> tuple[Access, list[Organization]]:
@@ -102,17 +112,18 @@ class _Up:
         if warning := warning_of(descriptors):
             screen.warn(warning)
         self._end_left_overs()
-        ports = {"the edge": where.port, "api": where.api_port}
-        ensure_free(where.host, ports)
-        ensure_free("127.0.0.1", {"WebSocket": where.websocket_port, "streams": where.streams_port})
+        ensure_free(where.host, {"the edge": where.port})
+        ports = {"api": where.api_port, "WebSocket": where.websocket_port, "streams": where.streams_port}
+        ensure_free(where.bind, ports, variable="TIDINGS_BIND")
         self._ensure_keys()
+        await self._reach_given_stores()
         self._choose_stores()
         screen.say(f"  Resource types: {', '.join(sorted(catalog.names)) or 'none'}")
         if not self._single:
             self._start_backend()  # Ray takes longest: it starts beside the others, and then waits for them
         await self._start_stores()
         database_url = self._settings.installation.database_url
-        folder.write_secret(folder.database_url_file, database_url)
+        folder.note_running(variables(self._settings))
         with screen.step("Schema and first organization"):
             log = self._settings.log
             await migrate(database_url, partitions=log.partitions, ahead_days=log.partitions_ahead_days)
@@ -124,7 +135,8 @@ class _Up:
 
     def _end_left_overs(self) -> None:
         for record in sorted(self._folder.run.glob("*.pid")):
-            end_left_over(record)
+            if pid := end_left_over(record):
+                self._screen.warn(f"Ended {NAMES[record.stem]} left by an earlier run (process {pid}).")
 
     def _ensure_keys(self) -> None:
         folder, entropy = self._folder, SystemEntropy()
@@ -135,11 +147,18 @@ class _Up:
         if not folder.ray_token.exists():
             folder.write_secret(folder.ray_token, entropy.token(32).hex())
 
-    def _choose_stores(self) -> None:
-        """Decide what is embedded, and from here on name the addresses of all.
+    async def _reach_given_stores(self) -> None:
+        where = self._settings.installation
+        for what, url, reach in (
+            ("PostgreSQL of DATABASE_URL", where.database_url, reach_database),
+            ("Valkey or Redis of REDIS_URL", where.redis_url, reach_cache),
+        ):
+            if url:
+                with self._screen.step(what):
+                    await reach(url)
 
-        Children start before they listen.
-        """
+    def _choose_stores(self) -> None:
+        """Decide what is embedded and name the addresses of all, since children start before these listen."""
         folder, where = self._folder, self._settings.installation
         database_url, redis_url = where.database_url, where.redis_url
         if not database_url:
@@ -160,6 +179,8 @@ class _Up:
             return
         with self._screen.step("PostgreSQL"):
             await self._postgres.start()
+        if pid := self._postgres.left_over:
+            self._screen.warn(f"Ended PostgreSQL left by an earlier run (process {pid}).")
         if self._postgres.makes_system_user:
             self._screen.say("    As root, PostgreSQL runs as the system user pgserver, made for it.")
 
@@ -172,27 +193,25 @@ class _Up:
             await until(self._valkey, "Valkey", listening, STORE_READY_S)
 
     def _start_backend(self) -> None:
-        folder, installation = self._folder, self._settings.installation
+        folder = self._folder
         (folder.run / "cluster.progress").unlink(missing_ok=True)
         if self._backend is None:
             name, module = ("The single process", "cli.single") if self._single else ("Ray", "cli.cluster")
-            flags = {} if self._single else dict(FLAGS)
-            if flags and not installation.ray_address:  # another cluster has its own token
-                flags["RAY_AUTH_TOKEN_PATH"] = str(folder.ray_token)
-            own = {
-                "TIDINGS_DATA_DIR": str(installation.data_dir),
-                "TIDINGS_SCHEMAS_DIR": str(installation.schemas_dir),
-                "DATABASE_URL": installation.database_url,
-                "REDIS_URL": installation.redis_url,
-            }
             self._backend = Program(
                 name,
                 [sys.executable, "-m", module],
                 folder.logs / "backend.log",
                 folder.run / "backend.pid",
-                {**flags, **environment(), **own},
+                {**self._flags(), **environment(), **variables(self._settings)},
             )
         self._backend.start(hold_stdin=True)
+
+    def _flags(self) -> dict[str, str]:
+        if self._single:
+            return {}
+        if self._settings.installation.ray_address:
+            return joining(environment())
+        return {**FLAGS, "RAY_AUTH_TOKEN_PATH": str(self._folder.ray_token)}
 
     async def _start_serving(self) -> None:
         where, progress = self._settings.installation, self._folder.run / "cluster.progress"
@@ -206,6 +225,7 @@ class _Up:
         with self._screen.step("Owners, REST and sockets"):
             for port in (where.api_port, where.websocket_port, where.streams_port):
                 await until(self._backend, "Serving", answers(port, "/healthz"), SERVING_READY_S)
+        self._serves = True
 
     async def _start_edge(self, descriptors: int) -> None:
         where, folder = self._settings.installation, self._folder
@@ -222,7 +242,8 @@ class _Up:
         )
         with self._screen.step("Edge"):
             self._edge.start()
-            await until(self._edge, "The edge", answers(where.port, "/readyz"), EDGE_READY_S)
+            answering = answers(where.port, "/readyz", where.edge_address)
+            await until(self._edge, "The edge", answering, EDGE_READY_S)
 
     # Running.
 
@@ -242,13 +263,21 @@ class _Up:
     # Stopping: first those who serve, so that their clients hear of it through the edge; last the database.
 
     async def _end(self) -> None:
+        self._stop.set()  # from now on another Ctrl-C means: at once
         self._screen.say("Stopping …")
+        try:
+            await end(self._end_in_order(), self._hurry, STOP_S, self._screen.warn)
+        finally:
+            self._folder.close()
+
+    async def _end_in_order(self) -> None:
         await self._supervisor.close()
         if self._backend is not None:
-            await self._backend.end_input(BACKEND_STOP_S)
+            own_ray = not self._single and not self._settings.installation.ray_address
+            patient = self._serves or not own_ray  # with its own Ray goes all that was begun
+            await self._backend.end_input(BACKEND_STOP_S if patient else UNFINISHED_STOP_S)
         await asyncio.gather(
             *(p.stop(timeout_s=OTHERS_STOP_S) for p in (self._edge, self._valkey) if p is not None)
         )
         if self._postgres is not None:
             await self._postgres.stop()
-        self._folder.close()
