@@ -45,6 +45,7 @@ from core.connections.frames import (
 )
 from core.errors import REGISTRY, Code, TidingsError
 from core.instants import MICROSECONDS, Instant
+from core.streams.idempotency import is_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +255,9 @@ class Connection:
                 return [*left, Send(command.id, Unsubscribed())]
             case Publish():
                 refusal = refusal_to_publish(*who)
-                if not command.data and refusal in (None, Code.PERMISSION_DENIED):
-                    refusal = Code.VALIDATION_FAILED  # no data is a bad request, to whomever
+                is_bad = not command.data or (command.idempotency_key and not is_key(command.idempotency_key))
+                if is_bad and refusal in (None, Code.PERMISSION_DENIED):
+                    refusal = Code.VALIDATION_FAILED  # a bad request, to whomever
                 if refusal is not None:
                     return [_error(command.id, refusal)]
                 if self._writing is None:

@@ -1,8 +1,6 @@
-"""Repeated keys: the same request has one effect and one answer.
+"""Idempotency keys: one effect and one answer for the same request, a refusal for another under its key."""
 
-Another request under the same key is refused.
-"""
-
+import re
 from typing import Final
 
 import msgspec
@@ -26,8 +24,15 @@ STORED_REFUSALS: Final = frozenset(
     )
 )
 
+KEY_CHARACTERS_MAX: Final = 255
+_KEY: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}", re.ASCII)
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Committed | Refused)
+
+
+def is_key(text: str) -> bool:
+    """Say whether a client may send this: 1 to 255 visible ASCII characters but `"` and `\\`."""
+    return _KEY.fullmatch(text) is not None
 
 
 def answer_of(outcome: Outcome, event_id: bytes = b"") -> bytes | None:
@@ -42,10 +47,7 @@ def answer_of(outcome: Outcome, event_id: bytes = b"") -> bytes | None:
 
 
 def replay(row: KeyRow, command: Command) -> Committed | Refused:
-    """Return the answer to a command whose key was used: the first answer again.
-
-    Or a refusal of another request.
-    """
+    """Return the answer to a command whose key was used: the first again, or a refusal of another request."""
     if row.fingerprint != command.fingerprint:
         return Refused(Code.IDEMPOTENCY_MISMATCH.value, "The key belongs to another request.")
     first: Committed | Refused = _DECODER.decode(row.answer)

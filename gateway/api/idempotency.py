@@ -3,17 +3,14 @@
 The keys themselves are used up by the log's writer, in the transaction of the write.
 """
 
-import re
 from hashlib import sha256
 from typing import Final
 
 from core.errors import Code, TidingsError
 from core.streams.event_object import API_VERSION
+from core.streams.idempotency import KEY_CHARACTERS_MAX, is_key
 from gateway.api.call import Call
 
-KEY_CHARACTERS_MAX: Final = 255
-
-_KEY: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}", re.ASCII)
 _FORM: Final = f'A key has 1 to {KEY_CHARACTERS_MAX} visible ASCII characters without " and \\.'
 
 
@@ -38,7 +35,7 @@ def check_key(text: str) -> str:
     Raises:
         TidingsError: `idempotency_key_invalid`, it can't be one.
     """
-    if _KEY.fullmatch(text) is None:
+    if not is_key(text):
         raise TidingsError(Code.IDEMPOTENCY_KEY_INVALID, _FORM)
     return text
 

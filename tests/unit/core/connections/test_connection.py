@@ -341,6 +341,7 @@ REFUSED = {
         Publish(6, "r\u00f6m", b"1"),
         Publish(6, A, b""),
         Publish(6, "$room:1", b""),
+        *(Publish(6, A, b"1", key) for key in ("a\0b", "k" * 256, 'a"b', "a b", "\u00e9", " k")),
         History(6, A, 1, Position("", 0), reverse=True),
     ],
     108: [

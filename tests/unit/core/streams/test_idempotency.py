@@ -4,7 +4,7 @@ import pytest
 
 from core.streams.append import KeyRow
 from core.streams.command import Claim, Publish
-from core.streams.idempotency import STORED_REFUSALS, answer_of, replay
+from core.streams.idempotency import STORED_REFUSALS, answer_of, is_key, replay
 from core.streams.outcome import Committed, FieldError, Refused, Unknown
 from tests.helpers.ledger import ORG, Ledger, command, committed, publish, refused
 
@@ -51,3 +51,8 @@ def test_another_request_under_the_key_is_refused() -> None:
     other = replay(KeyRow(ORG, "k", b"another", answer), publish("a", key="k"))
     assert isinstance(other, Refused)
     assert other.code == "idempotency_mismatch"
+
+
+def test_a_key_is_short_visible_and_needs_no_escape() -> None:
+    assert all(is_key(text) for text in ("a", "k" * 255, "5f6c1f0e-2f1b", "!~", "0 1".replace(" ", "")))
+    assert not any(is_key(text) for text in ("", "k" * 256, "a b", "a\0", '"', "\\", "\u00e9", "\x7f", "a\n"))
