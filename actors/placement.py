@@ -75,8 +75,10 @@ class Placement:
         if len(steady) < len(self._owners):
             return  # somebody is coming back: what it held is with the others meanwhile
         shares = wanted(self._partitions, list(self._owners))
-        moves = to_move(shares, await self._holders(), steady)
+        holders = await self._holders()
+        moves = to_move(shares, holders, steady)
         # First those who give, then those who take.
-        for name, share in sorted(moves.items(), key=lambda move: len(move[1])):
+        givers = {holder for partition, holder in holders.items() if partition not in moves.get(holder, ())}
+        for name, share in sorted(moves.items(), key=lambda move: move[0] not in givers):
             self._log.info("owner.rebalanced", owner=name, partitions=sorted(share))
             await self._owners[name].rebalance(share)

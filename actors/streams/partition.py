@@ -344,7 +344,7 @@ class StreamPartition:
 
     async def _reject(self, batch: list[Pending], error: Exception) -> bool:
         """Answer a batch that the database refused: all, if it would refuse any; else those it is about."""
-        self._log.error("batch.rejected", commands=len(batch), exc_info=error)
+        self._log.error("batch.rejected", commands=len(batch), error=f"{type(error).__name__}: {error}")
         if not is_shortage(error):
             return await self._divide(batch)
         for pending in batch:

@@ -1,5 +1,7 @@
 """Who listens to which organization's committed events."""
 
+from collections.abc import Iterator
+
 from core.ports import LiveListener
 from core.streams.event import EphemeralPublication, Head, LiveBatch
 
@@ -33,15 +35,21 @@ class Watchers:
 
     def on_live(self, batch: LiveBatch) -> None:
         """Deliver one organization's share of a commit."""
-        for listener in list(self._listeners.get(batch.organization_id, ())):
+        for listener in self._present(batch.organization_id):
             listener.on_live(batch)
 
     def on_head(self, head: Head) -> None:
         """Deliver an announced head."""
-        for listener in list(self._listeners.get(head.organization_id, ())):
+        for listener in self._present(head.organization_id):
             listener.on_head(head)
 
     def on_ephemeral(self, publication: EphemeralPublication) -> None:
         """Deliver a publication that is not in the log."""
-        for listener in list(self._listeners.get(publication.organization_id, ())):
+        for listener in self._present(publication.organization_id):
             listener.on_ephemeral(publication)
+
+    def _present(self, organization_id: bytes) -> Iterator[LiveListener]:
+        """Yield the listeners one after the other, but none that an earlier one has taken away."""
+        for listener in list(self._listeners.get(organization_id, ())):
+            if self.has(organization_id, listener):
+                yield listener

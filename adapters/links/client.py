@@ -71,6 +71,7 @@ class LinkClient:
         self._numbers = itertools.count(1)
         self._unplaced: dict[bytes, list[Pending]] = {}
         self._watched: dict[bytes, Watched] = {}
+        self._watched_in: dict[bytes, Lane] = {}
         self._log = structlog.get_logger().bind(process=process)
 
     async def open(self) -> None:
@@ -146,7 +147,12 @@ class LinkClient:
         if lane is None:
             self._tasks.spawn("watch", self._place_watch(organization_id, watched))
         else:
-            lane.watch(organization_id)
+            self._watch(organization_id, lane)
+
+    def _watch(self, organization_id: bytes, lane: Lane) -> None:
+        # Kept here: the directory forgets organizations, and whoever is watched must be found again.
+        self._watched_in[organization_id] = lane
+        lane.watch(organization_id)
 
     async def _place_watch(self, organization_id: bytes, watched: Watched) -> None:
         while self._watched.get(organization_id) is watched:
@@ -159,7 +165,7 @@ class LinkClient:
                 await self._clock.sleep(PAUSE_S)
             else:
                 if self._watched.get(organization_id) is watched:
-                    lane.watch(organization_id)
+                    self._watch(organization_id, lane)
                 return
 
     def unwatch(self, organization_id: bytes, listener: LiveListener) -> None:
@@ -170,7 +176,7 @@ class LinkClient:
         watched.leave(listener)
         if not watched:
             del self._watched[organization_id]
-            lane = self._directory.known(organization_id)
+            lane = self._watched_in.pop(organization_id, None)
             if lane is not None:
                 lane.unwatch(organization_id)
 
@@ -263,7 +269,7 @@ class LinkClient:
             await self._clock.sleep(self._settings.ping_s)
             self._exchange.beat()
             for organization_id, watched in self._watched.items():
-                lane = self._directory.known(organization_id)
+                lane = self._watched_in.get(organization_id)
                 # An owner repeats the head each second: one that does not has perhaps lost the partition.
                 if not watched.liveness.beat() and lane is not None and lane.link is not None:
                     watched.liveness.heard()

@@ -40,7 +40,7 @@ class Directory:
         self._organizations_max = organizations_max
         self._patience_s = patience_s
         self._known: dict[bytes, Lane] = {}
-        self._asking: dict[bytes, asyncio.Task[Lane]] = {}
+        self._asking: dict[bytes, asyncio.Task[Lane | TidingsError]] = {}
         self._log = structlog.get_logger()
 
     def known(self, organization_id: bytes) -> Lane | None:
@@ -58,18 +58,21 @@ class Directory:
             return lane
         asking = self._asking.get(organization_id)
         if asking is None:
-            asking = asyncio.ensure_future(self._locate(organization_id))
+            asking = self._tasks.spawn("locate", self._locate(organization_id))
             self._asking[organization_id] = asking
-        return await asyncio.shield(asking)
+        found = await asyncio.shield(asking)
+        if isinstance(found, TidingsError):
+            raise TidingsError(found.code, found.detail)
+        return found
 
-    async def _locate(self, organization_id: bytes) -> Lane:
+    async def _locate(self, organization_id: bytes) -> Lane | TidingsError:
         deadline = self._clock.monotonic() + self._patience_s
         try:
             while True:
                 try:
                     partition_id = await self._routes.partition_of(organization_id)
-                except TidingsError:
-                    raise
+                except TidingsError as error:
+                    return error
                 except Exception as error:  # noqa: BLE001 (whatever the database says: it is tried again)
                     self._log.warning(
                         "organization.unlocated",
@@ -79,7 +82,7 @@ class Directory:
                 else:
                     return self._remember(organization_id, self._lane(partition_id))
                 if self._clock.monotonic() >= deadline:
-                    raise TidingsError(Code.UNAVAILABLE)
+                    return TidingsError(Code.UNAVAILABLE)
                 await self._clock.sleep(PAUSE_S)
         finally:
             del self._asking[organization_id]

@@ -101,6 +101,7 @@ class OwnerLink(WSListener):
         self._sent: dict[int, Pending] = {}
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._proved = False
+        self._transport: WSTransport | None = None
         self.opened: asyncio.Future[HandshakeError | None] = asyncio.get_running_loop().create_future()
         self._log = structlog.get_logger().bind(owner=owner, address=address)
 
@@ -108,11 +109,14 @@ class OwnerLink(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Speak first."""
+        if self.ended:  # given up while it was being opened
+            transport.disconnect(graceful=False)
+            return
         self._transport = transport
         self._outbox = Outbox(transport, self._settings.frame_bytes_max)
         transport.send(WSMsgType.BINARY, self._handshake.opening())
 
-    def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take one frame."""
         self._liveness.heard()
         if self.ended:
@@ -121,7 +125,7 @@ class OwnerLink(WSListener):
             if self._proved:
                 self._receive(frame)
             else:
-                self._prove(frame)
+                self._prove(transport, frame)
         elif frame.msg_type == WSMsgType.CLOSE:
             self.end("closed by the owner")
 
@@ -139,6 +143,8 @@ class OwnerLink(WSListener):
 
     def beat(self) -> None:
         """Ping the owner, or end the link when it is silent; called once every `ping_s`."""
+        if self._transport is None:
+            return
         if self._liveness.beat():
             self._transport.send_ping()
         else:
@@ -201,8 +207,9 @@ class OwnerLink(WSListener):
 
     def close(self) -> None:
         """Send what is gathered, then end: the process goes away."""
-        self._outbox.flush()
-        self._transport.send_close(WSCloseCode.GOING_AWAY)
+        if self._transport is not None:
+            self._outbox.flush()
+            self._transport.send_close(WSCloseCode.GOING_AWAY)
         self.end("closed")
 
     def end(self, reason: str) -> None:
@@ -210,8 +217,9 @@ class OwnerLink(WSListener):
         if self.ended:
             return
         self.ended = True
-        self._outbox.close()
-        self._transport.disconnect(graceful=False)
+        if self._transport is not None:
+            self._outbox.close()
+            self._transport.disconnect(graceful=False)
         if not self.opened.done():
             self.opened.set_result(HandshakeError(reason))
             return
@@ -227,7 +235,7 @@ class OwnerLink(WSListener):
 
     # What the owner says.
 
-    def _prove(self, frame: WSFrame) -> None:
+    def _prove(self, transport: WSTransport, frame: WSFrame) -> None:
         try:
             proof = self._handshake.answer(bytes(frame.get_payload_as_memoryview()[: FRAME_BYTES_MAX + 1]))
         except HandshakeError as error:
@@ -235,9 +243,9 @@ class OwnerLink(WSListener):
                 self.opened.set_result(error)
             self.ended = True
             self._outbox.close()
-            self._transport.disconnect(graceful=False)
+            transport.disconnect(graceful=False)
             return
-        self._transport.send(WSMsgType.BINARY, proof)
+        transport.send(WSMsgType.BINARY, proof)
         self._proved = True
         if not self.opened.done():
             self.opened.set_result(None)
@@ -299,6 +307,17 @@ class OwnerLink(WSListener):
 
 async def connect(link: OwnerLink, settings: Links, tls: ssl.SSLContext | None) -> Unreachable | None:
     """Open a link and prove both ends of it, within `connect_s`. Returns why it could not be, or None."""
+    try:
+        failure = await _connect(link, settings, tls)
+    except BaseException:
+        link.end("given up")
+        raise
+    if failure is not None:
+        link.end("given up")  # else a late challenge would be answered, and end a newer link of this process
+    return failure
+
+
+async def _connect(link: OwnerLink, settings: Links, tls: ssl.SSLContext | None) -> Unreachable | None:
     log = structlog.get_logger().bind(owner=link.owner, address=link.address)
     try:
         async with asyncio.timeout(settings.connect_s):

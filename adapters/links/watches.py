@@ -69,18 +69,20 @@ class Watched:
         if batch.events and self._head is not None:
             self._head = Head(batch.organization_id, batch.epoch, batch.events[-1].seq)
         for listening in self._ready():
-            self._tell(listening.listener.on_live, batch)
+            self._tell(listening, listening.listener.on_live, batch)
 
     def on_ephemeral(self, publication: EphemeralPublication) -> None:
         """Tell every listener who has a head."""
         for listening in self._ready():
-            self._tell(listening.listener.on_ephemeral, publication)
+            self._tell(listening, listening.listener.on_ephemeral, publication)
 
     def _tell_head(self, listening: _Listening, head: Head) -> None:
         listening.has_head = True
-        self._tell(listening.listener.on_head, head)
+        self._tell(listening, listening.listener.on_head, head)
 
-    def _tell(self, listener: Callable[[T], None], what: T) -> None:
+    def _tell(self, listening: _Listening, listener: Callable[[T], None], what: T) -> None:
+        if self._listeners.get(id(listening.listener)) is not listening:
+            return  # one that was told before has taken it away
         try:
             listener(what)
         except Exception:  # noqa: BLE001 (logged whole: one gateway's bug must not end the link that all share)

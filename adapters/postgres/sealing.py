@@ -46,15 +46,24 @@ def read_key(file: Path) -> bytes:
 
 
 def ensure_key(file: Path, entropy: Entropy) -> bool:
-    """Make a key file that only its owner can read; False: there is one already."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    """Make a key file that only its owner can read; False: there is one already.
+
+    It has its name only when it is whole: a crash leaves no file that would be taken for a key.
+    """
+    if file.exists():
         return False
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(entropy.token(KEY_BYTES))
-        out.flush()
-        os.fsync(out.fileno())
+    whole = file.with_name(f"{file.name}.{os.getpid()}.new")
+    descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(entropy.token(KEY_BYTES))
+            out.flush()
+            os.fsync(out.fileno())
+        os.link(whole, file)
+    except FileExistsError:
+        return False  # made by another process meanwhile
+    finally:
+        whole.unlink()
     return True
 
 
@@ -86,7 +95,7 @@ class Sealer:
             return self._cipher.decrypt(
                 sealed[_NONCE], sealed[_NONCE.stop :], _bound(sealed[: _NONCE.start], place)
             )
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short to be anything
             raise SealingError("A sealed secret was changed in the database.") from None
 
 

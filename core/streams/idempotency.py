@@ -31,7 +31,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(Committed | Refused)
 
 
 def is_key(text: str) -> bool:
-    """Say whether a client may send this: 1 to 255 visible ASCII characters but `"` and `\\`."""
+    r"""Say whether a client may send this: 1 to 255 visible ASCII characters but `"` and `\`."""
     return _KEY.fullmatch(text) is not None
 
 

@@ -203,3 +203,25 @@ def test_holders_that_cannot_be_read_move_nothing() -> None:
         running.cancel()
 
     run(scenario())
+
+
+class Named(Control):
+    """Notes in a list that all share when it is told."""
+
+    def __init__(self, name: str, order: list[str]) -> None:
+        super().__init__()
+        self._name, self._order = name, order
+
+    async def rebalance(self, partitions: set[int]) -> None:
+        await super().rebalance(partitions)
+        self._order.append(self._name)
+
+
+def test_who_gives_is_told_before_who_takes() -> None:
+    async def scenario() -> None:
+        order: list[str] = []
+        owners = {name: Named(name, order) for name in ("a", "b")}
+        await rounds(placement_of(owners, dict.fromkeys(range(PARTITIONS), "b")))
+        assert order[:2] == ["b", "a"]
+
+    run(scenario())

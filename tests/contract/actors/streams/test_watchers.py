@@ -91,3 +91,25 @@ def test_who_goes_while_it_is_told_takes_nothing_from_the_others() -> None:
     watchers.on_live(batch)
     watchers.on_live(batch)
     assert [name for name, _ in told] == ["leaving", "staying", "staying"]
+
+
+class Jealous(Ear):
+    """Takes everybody else away at the first batch."""
+
+    def __init__(self, told: list[tuple[str, Told]], watchers: Watchers, others: list[Ear]) -> None:
+        super().__init__(told, "jealous")
+        self._watchers, self._others = watchers, others
+
+    def on_live(self, batch: LiveBatch) -> None:
+        super().on_live(batch)
+        for other in self._others:
+            self._watchers.remove(batch.organization_id, other)
+
+
+def test_who_was_taken_away_by_an_earlier_one_hears_nothing_more() -> None:
+    watchers, told = Watchers(), list[tuple[str, Told]]()
+    other = Ear(told, "other")
+    watchers.add(ORG, Jealous(told, watchers, [other]))
+    watchers.add(ORG, other)
+    watchers.on_live(LiveBatch(ORG, "epoch", ()))
+    assert [name for name, _ in told] == ["jealous"]

@@ -134,3 +134,17 @@ def test_past_its_limit_the_oldest_organization_leaves_and_is_looked_up_again() 
             assert table.asked == [*orgs, orgs[0]]
 
     run(scenario())
+
+
+def test_a_look_up_ends_with_its_owner() -> None:
+    async def scenario() -> None:
+        table = Table()
+        table.away = True
+        async with office(table) as here:
+            asking = asyncio.create_task(directory_of(table, here).locate(ORG))
+            await until(lambda: table.asked)
+            asking.cancel()
+        await asyncio.wait({asking})
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(scenario())

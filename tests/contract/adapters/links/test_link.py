@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from picows import WSMsgType
+from picows import WSListener, WSMsgType, WSTransport, ws_create_server
 
 from adapters.links.handshake import NONCE_BYTES, CallerHandshake
 from adapters.links.link import LinkLostError, OwnerLink, QuestionFailedError, Unreachable, connect
@@ -327,3 +327,35 @@ def test_closing_sends_first_what_was_said() -> None:
         await until(lambda: desk.forgotten)
 
     run_linked(scenario, holds=True)
+
+
+class Mute(WSListener):
+    """An owner's end that never speaks."""
+
+    def __init__(self, open_: "set[Mute]") -> None:
+        self._open = open_
+
+    def on_ws_connected(self, _transport: WSTransport) -> None:
+        self._open.add(self)
+
+    def on_ws_disconnected(self, _transport: WSTransport) -> None:
+        self._open.discard(self)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_an_attempt_that_was_given_up_leaves_no_connection_behind(*, cancelled: bool) -> None:
+    async def scenario() -> None:
+        hasty = QUICK.model_copy(update={"connect_s": 10.0 if cancelled else 0.2})
+        open_: set[Mute] = set()
+        listening = await ws_create_server(lambda _: Mute(open_), "127.0.0.1", 0)
+        address = "{}:{}".format(*listening.sockets[0].getsockname())
+        attempt = asyncio.create_task(connect(link_to(address, Notes(), settings=hasty), hasty, None))
+        await until(lambda: open_)
+        if cancelled:
+            attempt.cancel()
+        await asyncio.wait({attempt})
+        assert attempt.cancelled() or attempt.result() is Unreachable.SILENT
+        await until(lambda: not open_)
+        listening.close()
+
+    run(scenario())
