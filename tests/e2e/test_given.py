@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,8 +22,10 @@ from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.program import kill_all
 from adapters.embedded.ray import FLAGS
 from adapters.embedded.valkey import binary
+from adapters.entropy import SystemEntropy
+from adapters.postgres.sealing import ensure_key
 from tests.helpers.ports import free_port
-from tests.helpers.running import ROOT, Running, running
+from tests.helpers.running import ROOT, Running, free_ports, running
 
 RAY_UP_S = 90.0
 CURRENT = Path("/tmp/ray/ray_current_cluster")  # noqa: S108 (Ray's own)
@@ -159,3 +164,59 @@ def test_a_ray_of_ones_own_is_used_and_stays(folder: Path, *, token: bool) -> No
         theirs = psutil.Process().children(recursive=True)
         assert [one for one in theirs if one.name() == "raylet"], "it is not ours to end"
         assert not [one for one in theirs if "StreamOwnerActor" in " ".join(one.cmdline())]
+
+
+def test_deploy_brings_a_cluster_up_and_changes_nothing_the_second_time(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "pg", folder / "socket", folder / "pg.log", tcp_port=free_port())
+    asyncio.run(server.start())
+    port = free_ports()
+    for name in ("kek", "cluster_key"):
+        ensure_key(folder / name, SystemEntropy())
+    lines = {
+        "DATABASE_URL": server.tcp_dsn,
+        "TIDINGS_PORT": str(port),
+        "TIDINGS_BIND": "node",
+        "TIDINGS_SCHEMAS_DIR": str(ROOT / "schemas"),
+        "TIDINGS_KEK_FILE": str(folder / "kek"),
+        "TIDINGS_CLUSTER_KEY_FILE": str(folder / "cluster_key"),
+        "TIDINGS_DATA_DIR": str(folder / "data"),
+    }
+    try:
+        with ray_head(folder, token=True) as (address, credentials):
+            lines |= {**FLAGS, **credentials, "RAY_ADDRESS": address}
+            file = folder / "node.env"
+            file.write_text("".join(f"{name}='{value}'\n" for name, value in lines.items()))
+            owners = [deployed(file, port) for _ in range(2)]
+            assert owners[0] == owners[1] != []
+    finally:
+        asyncio.run(server.stop())
+
+
+def is_listener(connection: Any, port: int) -> bool:
+    """Say whether somebody listens on the port: where, Ray says, and not this test."""
+    return (
+        connection.status == psutil.CONN_LISTEN and bool(connection.laddr) and connection.laddr.port == port
+    )
+
+
+def deployed(file: Path, port: int) -> list[int]:
+    """Run `tidings deploy` from a folder that means nothing; return the owners that run then."""
+    done = subprocess.run(  # noqa: S603 (ours)
+        [str(Path(sys.executable).parent / "tidings"), "deploy", "--env-file", str(file)],
+        cwd=file.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = re.findall(r"✓ (.+?)  ", done.stdout)
+    assert steps == ["PostgreSQL", "Schema", "Ray", "Owners", "REST and sockets"]
+    for offset in (10, 11, 12):
+        (address,) = {
+            one.laddr.ip for one in psutil.net_connections("tcp") if is_listener(one, port + offset)
+        }
+        with urllib.request.urlopen(f"http://{address}:{port + offset}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+    members = psutil.Process().children(recursive=True)
+    return sorted(one.pid for one in members if "StreamOwnerActor" in " ".join(one.cmdline()))

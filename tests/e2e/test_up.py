@@ -209,13 +209,13 @@ def test_a_folder_that_the_database_user_cannot_enter_is_named(folder: Path) -> 
     ("variable", "value", "sentence"),
     [
         ("TIDINGS_PORT", "abc", "TIDINGS_PORT is 'abc'"),
-        ("TIDINGS_HOST", "192.0.2.1", "TIDINGS_HOST is 192.0.2.1, which is no address of this machine"),
-        ("TIDINGS_BIND", "192.0.2.1", "TIDINGS_BIND is 192.0.2.1, where the edge"),
+        ("TIDINGS_HOST", "203.0.113.1", "TIDINGS_HOST is 203.0.113.1, which is no address of this machine"),
+        ("TIDINGS_BIND", "203.0.113.1", "TIDINGS_BIND is 203.0.113.1, where the edge"),
         ("DATABASE_URL", "nonsense", "DATABASE_URL can't be used"),
         ("DATABASE_URL", "postgresql://u:hidden@127.0.0.1:1/x", "does not answer"),
         ("REDIS_URL", "nonsense", "REDIS_URL can't be used"),
         ("REDIS_URL", "redis://:hidden@127.0.0.1:1", "REDIS_URL (127.0.0.1:1) does not answer"),
-        ("RAY_ADDRESS", "192.0.2.1:6379", "with a DATABASE_URL that every node reaches"),
+        ("RAY_ADDRESS", "203.0.113.1:6379", "with a DATABASE_URL that every node reaches"),
         ("RAY_ADDRESS", "ray://localhost:10001", "give it the form host:6379"),
     ],
 )

@@ -22,7 +22,7 @@ def test_a_ray_of_this_machine_is_joined(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("192.0.2.1:6379", "another machine, .* use `tidings deploy` there, with a DATABASE_URL"),
+        ("203.0.113.1:6379", "another machine, .* use `tidings deploy` there, with a DATABASE_URL"),
         ("no.such.host.invalid:6379", "'no.such.host.invalid' is no known name"),
         ("ray://localhost:10001", "Ray Client"),
     ],

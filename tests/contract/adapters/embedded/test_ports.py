@@ -48,14 +48,14 @@ def test_an_address_of_version_six_is_one_of_this_machine() -> None:
 
 def test_an_address_of_another_machine_is_no_busy_port() -> None:
     with pytest.raises(
-        StartError, match=r"^TIDINGS_HOST is 192\.0\.2\.1, which is no address of this machine"
+        StartError, match=r"^TIDINGS_HOST is 203\.0\.113\.1, which is no address of this machine"
     ):
-        ensure_free("192.0.2.1", {"the edge": free_port()})  # of RFC 5737, nobody's
+        ensure_free("203.0.113.1", {"the edge": free_port()})  # of RFC 5737, nobody's
 
 
 def test_the_setting_that_an_address_came_from_is_named() -> None:
-    with pytest.raises(StartError, match=r"^TIDINGS_BIND is 192\.0\.2\.1"):
-        ensure_free("192.0.2.1", {"api": free_port()}, variable="TIDINGS_BIND")
+    with pytest.raises(StartError, match=r"^TIDINGS_BIND is 203\.0\.113\.1"):
+        ensure_free("203.0.113.1", {"api": free_port()}, variable="TIDINGS_BIND")
 
 
 @pytest.mark.parametrize("name", ["no.such.host.invalid", "a" * 70, "999.1.1.1"])
