@@ -88,6 +88,13 @@ class Channel:
             self._pending.append(encode_push(self._prefix, offset, event))
         return True
 
+    def reset(self) -> None:
+        """Forget where the channel stood: its log has another epoch, and those who catch up must ask anew."""
+        self.flush()
+        self.offset = None
+        for catching in self.catching.values():
+            catching.pause()
+
     def dispatch_ephemeral(self, publication: EphemeralPublication) -> None:
         """Take a publication without offset; those that still catch up miss it."""
         if self.live:

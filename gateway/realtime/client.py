@@ -280,6 +280,8 @@ class Client:
         joining = Joining(self._replica, feed, channel, self, self)
         try:
             begun = await self._beginning(feed, channel, effect)
+            while begun.head.epoch != feed.epoch:  # the log has changed under the reading
+                begun = await self._beginning(feed, channel, effect)
         except (TidingsError, OSError) as error:
             if not joining.is_over():
                 self._leave(feed, command.channel)

@@ -73,7 +73,11 @@ class Feed:
         Raises:
             TidingsError: no owner answers.
         """
-        return await self._live.head(self.organization_id)
+        head = await self._live.head(self.organization_id)
+        if head.epoch != self.epoch:
+            # Before the first announcement as well: what is read up to this head is dispatched from here on.
+            self.on_head(head)
+        return head
 
     def channel(self, name: str) -> Channel:
         """Return the channel, made when nobody was there before."""
@@ -108,6 +112,8 @@ class Feed:
             self.epoch, self.next_seq, self._announced = head.epoch, head.seq + 1, head.seq
             self._waiting.clear()
             self.recent.clear()
+            for channel in self.channels.values():
+                channel.reset()
             if known:
                 self._log.warning("stream.broken", organization_id=self.organization_id.hex())
                 self._broken()

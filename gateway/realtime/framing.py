@@ -1,7 +1,4 @@
-"""A WebSocket frame made once and written to many: RFC 6455 §5.2, server side.
-
-One unfragmented text message.
-"""
+"""A WebSocket frame made once and written to many: one whole text message (RFC 6455 §5.2, server side)."""
 
 from typing import Final
 

@@ -47,6 +47,7 @@ class Joining:
         self._client = client
         self._key = key
         self._offset = self._head_seq = 0
+        self._epoch = ""
         limits = replica.settings
         self._noted = Catching(limits.noted_events_max, limits.page_bytes_max)
         channel.catching[key] = self._noted
@@ -62,6 +63,7 @@ class Joining:
         `on_hole`.
         """
         self._offset, self._head_seq, more = begun.offset, begun.head.seq, begun.more
+        self._epoch = begun.head.epoch
         try:
             while not self.is_over():
                 if more:
@@ -77,7 +79,7 @@ class Joining:
         """Send one more page, and return whether more are left.
 
         Raises:
-            HoleError: the retention has overtaken the reader.
+            HoleError: the retention has overtaken the reader, or the log has another epoch.
         """
         # Nothing is noted while pages are left: one page waits for the client, the log has the rest.
         self._noted.pause()
@@ -93,8 +95,8 @@ class Joining:
             return True
         if self.is_over():
             return False
+        self._check(publications[0][0] if publications else 0)
         if publications:
-            self._check(publications[0][0])
             self._client.push(self._lines(publications))
             self._offset = publications[-1][0]
         self._head_seq = head.seq
@@ -104,11 +106,12 @@ class Joining:
         """Wait until everything that was read up to is dispatched here, and go live if all of it was noted.
 
         Raises:
-            HoleError: what was noted does not go on where the reading ended.
+            HoleError: what was noted does not go on where the reading ended, or the log has another epoch.
         """
         await self._feed.reached(self._head_seq)
         if self.is_over():
             return True
+        self._check(0)
         if self._noted.overflowed:
             return False
         channel, last = self._channel, merged(self._noted, self._offset)
@@ -120,7 +123,7 @@ class Joining:
         return True
 
     def _check(self, next_offset: int) -> None:
-        if next_offset > self._offset + 1:
+        if next_offset > self._offset + 1 or self._feed.epoch != self._epoch:
             raise HoleError
 
     def _lines(self, publications: list[tuple[int, Event]]) -> list[bytes]:

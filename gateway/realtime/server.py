@@ -119,7 +119,7 @@ class RealtimeServer:
     async def close(self) -> None:
         """Stop listening and close every socket with 3001, spread over the drain time.
 
-        Nobody loses anything.
+        Nobody loses anything: each client comes back elsewhere and goes on from its position.
         """
         if self._websockets is not None:
             self._websockets.close()

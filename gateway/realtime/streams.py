@@ -152,9 +152,9 @@ class EventStreams:
         raise TidingsError(Code.HISTORY_EXPIRED if expired else Code.EPOCH_CHANGED, readable=readable)
 
     async def _next(self, feed: Feed, after: int) -> list[Event]:
-        """Return what comes after a seq, from memory when it reaches back.
+        """Return what comes after a seq, but nothing that was not dispatched here yet.
 
-        Never above what was dispatched.
+        From memory when it reaches back so far, else from the log.
         """
         up_to = feed.next_seq - 1
         if after >= up_to:

@@ -79,6 +79,10 @@ class Reader:
             return Beginning(Subscribed(head.epoch, last, was_recovering=True, recovered=True), last, head)
         if since.epoch in ("", head.epoch) and since.number < last:
             publications, more = await self.page(feed, channel.name, since.number, head)
+            if not publications:
+                # Dispatched here after the head, and out of memory already: under a newer head it is read.
+                head = await feed.fresh_head()
+                publications, more = await self.page(feed, channel.name, since.number, head)
             first = publications[0][0] if publications else last + 1
             if is_recoverable(since, epoch=head.epoch, first=first, last=last):
                 reply = Subscribed(

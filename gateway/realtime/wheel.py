@@ -5,6 +5,7 @@ from typing import Protocol
 from core.ports import Clock
 
 TICK_S = 0.5
+_TICKED = -2
 
 
 class Timed(Protocol):
@@ -57,9 +58,10 @@ class Wheel:
             due = self._slots.pop(self._next, set())
             self._next += 1
             for timed in due:
-                timed.due_slot = -1
+                timed.due_slot = _TICKED
                 timed.tick()
-                self.add(timed)
+                if timed.due_slot == _TICKED:  # else it was removed, or stands somewhere already
+                    self.add(timed)
 
     async def run(self) -> None:
         """Advance for ever."""

@@ -246,7 +246,6 @@ def test_each_subscriber_hears_the_gapless_rest_after_its_position(
     async def scenario() -> None:
         world = World(first, expired)
         await turns(5)
-        world.announce(0)
         for step, pause in story:
             world.act(step)
             await turns(pause)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from gateway.realtime.client import Client
 from tests.contract.gateway.realtime.test_client import answer_all, connected
 from tests.helpers.loop import run
-from tests.helpers.replica import MemoryLog, say, turns
+from tests.helpers.replica import MemoryLog, MemoryReplica, Recorder, say, turns
 
 RECOVER: dict[str, Any] = {"channel": "a", "recover": True, "offset": 0, "epoch": ""}
 
@@ -61,6 +62,95 @@ def test_a_reader_whom_the_retention_overtakes_is_told() -> None:
         offsets = [p["offset"] for p in socket.lines[1]["subscribe"]["publications"]]
         offsets += [line["push"]["pub"]["offset"] for line in socket.lines if "pub" in line.get("push", {})]
         assert offsets == list(range(1, len(offsets) + 1))  # up to the hole, and nothing behind it
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+async def settled(log: MemoryLog, replica: MemoryReplica) -> None:
+    """Let everything come that is due."""
+    for _ in range(20):
+        log.announce(len(log.log))
+        await answer_all(log)
+        replica.clock.gate.open_all()
+
+
+async def paging(log: MemoryLog, socket: Recorder, client: Client) -> None:
+    """Bring a subscription as far as its first page, behind which more are left; the client reads no more."""
+    say(client, {"subscribe": RECOVER})
+    for _ in range(3):
+        await turns(5)
+        log.gate.open_all()
+    await turns(5)
+    socket.unsent_bytes = 10_000
+
+
+def restored(log: MemoryLog) -> None:
+    """Put an older log in place of this one."""
+    log.epoch, log.log, log.last = "epochtwo", log.log[:3], {"a": 3}
+
+
+def test_what_is_committed_before_the_first_announcement_is_heard() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica = MemoryReplica(log)
+        client, socket = replica.connect()
+        await turns(5)
+        say(client, {"subscribe": {"channel": "a"}})
+        await answer_all(log)
+        log.commit("a")
+        await settled(log, replica)
+        assert [line["push"]["pub"]["offset"] for line in socket.lines if "push" in line] == [1]
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+def test_who_catches_up_is_told_that_the_log_has_another_epoch() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        for _ in range(6):
+            log.commit("a")
+        replica, client, socket = await connected(log)
+        await paging(log, socket, client)
+        restored(log)
+        log.announce(3)
+        socket.unsent_bytes = 0
+        await settled(log, replica)
+        log.commit("a")
+        log.push(4, 4)
+        await settled(log, replica)
+        assert socket.lines[-1]["push"]["unsubscribe"]["code"] == 2500
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+def test_who_comes_after_another_epoch_stands_in_it_whoever_still_catches_up() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        for _ in range(6):
+            log.commit("a")
+        replica, client, socket = await connected(log)
+        other, heard = replica.connect()
+        await turns(5)
+        say(other, {"subscribe": {"channel": "a"}})
+        await settled(log, replica)
+        log.commit("a")
+        log.push(7, 7)
+        await paging(log, socket, client)
+        restored(log)
+        log.announce(3)
+        await turns(5)
+        assert heard.lines[-1]["push"]["unsubscribe"]["code"] == 2500
+        (number,) = say(other, {"subscribe": {"channel": "a"}})
+        await answer_all(log)
+        reply = next(line for line in heard.lines if line.get("id") == number)["subscribe"]
+        assert (reply["epoch"], reply["offset"]) == ("epochtwo", 3)
+        log.commit("a")
+        log.push(4, 4)
+        await turns(5)
+        assert heard.lines[-1]["push"]["pub"]["offset"] == 4
         await replica.tasks.close()
 
     run(scenario())
