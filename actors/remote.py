@@ -169,9 +169,9 @@ def ensure_owner(opener: Opener, settings: Settings, name: str, partitions: set[
 
 
 async def ensure_placement(opener: Opener, upkeep_opener: UpkeepOpener, settings: Settings) -> None:
-    """Return when placement runs with these settings; it holds no data.
+    """Return when placement runs with these settings.
 
-    So an older one is simply replaced.
+    An older one is simply replaced, for it holds no data.
     """
     with contextlib.suppress(ValueError):  # there is none
         ray.kill(ray.get_actor(PLACEMENT, namespace=NAMESPACE), no_restart=True)

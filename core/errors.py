@@ -300,11 +300,10 @@ class TidingsError(Exception):
 
     Args:
         code: the registry's row.
-        detail: one sentence about this occurrence; never a stack trace, SQL, internal name or secret.
-        Empty: the
-            row's title stands in.
+        detail: one sentence about this occurrence; never a stack trace, SQL, internal name or secret. When
+            it is empty, the row's title stands in.
         members: further members of the problem document, JSON-ready (`errors`, `required_scope`,
-        `retry_after_s`, …).
+            `retry_after_s`, …).
     """
 
     def __init__(self, code: Code, detail: str = "", **members: Any) -> None:

@@ -38,9 +38,9 @@ def size_of(operation: Operation) -> int:
 
 
 class FairQueue:
-    """First in, first out per organization; between organizations one after the other.
+    """First in, first out per organization; between organizations one command of each in turn.
 
-    So a flood of one organization delays another's command by one batch at most (reliability rule R4).
+    A flood of one organization delays another's command by one batch at most (reliability rule R4).
     """
 
     def __init__(self, commands_max: int, bytes_max: int) -> None:
@@ -63,10 +63,7 @@ class FairQueue:
         return True
 
     def take(self, commands_max: int, bytes_max: int) -> list[Pending]:
-        """Remove and return the next batch: one command of each organization in turn.
-
-        Until a limit is met.
-        """
+        """Remove and return the next batch: one command of each organization in turn until a limit is met."""
         taken: list[Pending] = []
         size = 0
         lines = self._lines

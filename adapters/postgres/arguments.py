@@ -1,7 +1,4 @@
-"""Batches as parallel arrays: the arguments of the statements `read` and `append`.
-
-In the order of `sql/commit.sql`.
-"""
+"""Batches as parallel arrays: the arguments of `read` and `append`, in the order of `sql/commit.sql`."""
 
 from typing import Any
 

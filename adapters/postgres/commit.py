@@ -55,9 +55,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Nobody knows yet whether the batch is durable. The connection is gone.
+    """Nobody knows yet whether the batch is durable, and the connection is gone.
 
-    Settle it by `force` and `find_event`.
+    The caller must settle it by `force` and then `find_event`, on a new connection.
     """
 
     reason: str
@@ -124,10 +124,7 @@ class CommitConnection:
         return closed
 
     async def close(self) -> None:
-        """Drop the socket. Sends no cancellation.
-
-        So that a commit on its way is decided by the server alone.
-        """
+        """Drop the socket and send no cancellation: a commit on its way is decided by the server alone."""
         self._connection.terminate()
 
     async def take(self, partition_id: int, owner: str, address: str, lease_s: float) -> Taken | None:
@@ -138,9 +135,7 @@ class CommitConnection:
     async def force(
         self, partition_id: int, owner: str, address: str, lease_s: float, epoch: int
     ) -> Taken | None:
-        """Take the partition whatever its lease says, if its epoch is still `epoch`.
-
-        None when it has moved on.
+        """Take the partition whatever its lease says, if its epoch is still `epoch`; None otherwise.
 
         Waits until a transaction that holds the row is decided: the commit of this call is the barrier
         behind it.
@@ -166,9 +161,9 @@ class CommitConnection:
         await self._fetchrow("release_partition", partition_id, epoch)
 
     async def heads_of_partition(self, partition_id: int) -> dict[bytes, StreamState]:
-        """Return every stream of the partition. Call it after `take` or `force`.
+        """Return every stream of the partition.
 
-        Never in the same statement.
+        Call it after `take` or `force` has returned, for their commit is the barrier behind what is read.
         """
         rows = await self._bounded(self._connection.fetch(self._sql["heads_of_partition"], partition_id))
         return {
@@ -202,9 +197,9 @@ class CommitConnection:
         return await self._bounded(self._connection.fetchrow(self._sql[name], *arguments))
 
     async def _bounded(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Await one statement, whose deadline drops the socket as that of an append does.
+        """Await one statement; at its deadline the socket is dropped, as with an append.
 
-        So no call hangs on a server that is gone, and none is cancelled in the middle of a commit.
+        No call hangs on a server that is gone, and none is cancelled in the middle of a commit.
         """
         result = await self._outcome_of("statement", work)
         if isinstance(result, BaseException):

@@ -22,16 +22,8 @@ LOOK_UPS_BY_KEY: Final = {
     "jit": "off",
 }
 READ_TIMEOUT_S: Final = 10.0
-RETRY_PAUSES_S: Final = (
-    0.0,
-    0.1,
-    0.2,
-    0.4,
-    0.8,
-    1.6,
-    1.6,
-    1.6,
-)  # a server that restarts is back within seconds
+# A server that restarts is back within seconds.
+RETRY_PAUSES_S: Final = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6)
 
 _LOST: Final = (
     asyncpg.PostgresConnectionError,

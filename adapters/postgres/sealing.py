@@ -1,8 +1,8 @@
 """Secrets at rest: AES-256-GCM under a key of the installation, bound to the place where they stand.
 
 Layout: `0x01 | key id (16) | nonce (12, random) | ciphertext | tag (16)`. The key id is the first 16
-    bytes of SHA-256("tidings-kek" and the key). Table, column, organization and row are authenticated, so
-    a value that was moved does not open.
+bytes of SHA-256("tidings-kek" and the key). Table, column, organization and row are authenticated, so a
+value that was moved does not open.
 """
 
 import os

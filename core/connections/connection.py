@@ -361,9 +361,9 @@ class Connection:
         return [Send(id_, Refreshed(self._client, self._learn_expiry(principal, now_s, now)))]
 
     def refresh_refused(self, id_: int, error: TidingsError) -> list[Effect]:
-        """The new token was refused. Our own failure is answered as temporary.
+        """The new token was refused.
 
-        Anything else ends the client for good.
+        A failure of our own is answered as temporary; anything else ends the client for good.
         """
         if self._state is not _State.CONNECTED:
             return []

@@ -20,9 +20,9 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Join a channel, with `since` from that position on; `reject_unrecoverable`.
+    """Join a channel, with `since` from that position on.
 
-    Answer 112 rather than start anew.
+    `reject_unrecoverable`: a position that cannot be served is answered with 112 rather than by a new start.
     """
 
     id: int
@@ -51,9 +51,10 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Read a channel: at most `limit` publications (0: the position alone, negative.
+    """Read a channel, with `since` from that position on.
 
-    As many as a page holds).
+    `limit` is the most publications; 0 asks for the position alone, a negative one for as many as a page
+    holds.
     """
 
     id: int

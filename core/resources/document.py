@@ -165,7 +165,7 @@ def _check_limits(value: Any) -> None:
 def without_nulls(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document without its null members: absent and null mean the same on create.
 
-    So do metadata without a key and none.
+    Metadata without a key mean the same as none, and go, too.
     """
     return without_empty_metadata({key: value for key, value in document.items() if value is not None})
 

@@ -93,10 +93,7 @@ class ResourceType:
     validator: Any = field(repr=False)
 
     def channels_of(self, public_id: str, document: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the channels in which an event of this resource stands: its own.
-
-        And those of the templates.
-        """
+        """Return the channels in which an event of this resource stands: its own, then the templates'."""
         names = [f"{self.name}:{public_id}"]
         for template in self.channels:
             values = {name: document.get(name) for name in _PLACEHOLDER.findall(template)}

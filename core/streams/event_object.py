@@ -80,10 +80,7 @@ def _opening(event: Event) -> bytes:
 
 
 def event_object(event: Event, epoch: str) -> bytes:
-    """Return the event with its position: `seq`, `epoch`.
-
-    And the channels it stands in with its offsets there.
-    """
+    """Return the event with its position: `seq`, `epoch`, and its channels, each with its offset there."""
     position = {
         "seq": event.seq,
         "epoch": epoch,

@@ -1,8 +1,8 @@
 """How a batch of commands becomes rows, answers and live events: the decision at the heart of the log.
 
 Pure: the shell reads what `core.streams.needs` asks for, calls `decide`, and appends the result in one
-    statement that fails as a whole when memory was wrong. Each command succeeds or fails alone. Numbers
-    are given last and only to what succeeds, so `seq` and `offset` have no holes.
+statement that fails as a whole when memory was wrong. Each command succeeds or fails alone. Numbers are
+given last and only to what succeeds, so `seq` and `offset` have no holes.
 """
 
 from dataclasses import dataclass, field, replace
@@ -35,9 +35,10 @@ ATOMIC_ITEMS_MAX: Final = 500
 
 @dataclass(slots=True)
 class Decision:
-    """What to write, what to answer once it is durable (parallel to the commands), what to send then.
+    """What to write, what to answer once that is durable, and what to send after the answers.
 
-    As long as `unread` names something, this is no decision yet: read it and decide again.
+    `outcomes` is parallel to the commands. As long as `unread` names something, this is no decision yet:
+    read it and decide again.
     """
 
     append: Append

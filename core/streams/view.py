@@ -88,9 +88,9 @@ class View:
     def referrers(
         self, target: ResourceRow, type_: str, name: str, refers_to: str
     ) -> tuple[list[ResourceRow], bool]:
-        """Return the resources whose field refers to `target` by its public id, those of the batch included.
+        """Return the resources whose field refers to `target` by its public id, and whether these are all.
 
-        And whether these are all: at most `REFERRERS_MAX` + 1 were read.
+        Those of the batch are among them; of the others at most `REFERRERS_MAX` + 1 were read.
 
         Raises:
             UnreadError: nobody has read which they are.

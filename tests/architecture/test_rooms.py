@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NO_BEHAVIOUR = {
-    "core/ports.py"
-}  # signatures only: the contract tests of those who satisfy them are their tests
+# Signatures only: the contract tests of those who satisfy them are their tests.
+NO_BEHAVIOUR = {"core/ports.py"}
 
 
 def test_the_architecture_names_every_room_and_no_other() -> None:

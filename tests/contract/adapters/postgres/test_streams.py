@@ -122,9 +122,8 @@ def test_expired_events_are_hidden_before_their_day_is_dropped(database_url: str
             assert await reader.event(org, written[0].id) is None
             assert await reader.event(org, written[1].id) == written[1]
         async with commit_connection(database_url) as owner:
-            assert (
-                await owner.find_event(org, written[0].id) == written[0]
-            )  # what settles an outcome sees all
+            # What settles an outcome sees all.
+            assert await owner.find_event(org, written[0].id) == written[0]
 
     run(work())
 
