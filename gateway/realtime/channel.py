@@ -15,6 +15,10 @@ class Wire(Protocol):
         """Send bytes that are framed already."""
         ...
 
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait for the peer to read."""
+        ...
+
 
 class Catching:
     """A subscription between its registration and its first live push: notes what is dispatched meanwhile.

@@ -74,8 +74,8 @@ class Client:
     """
 
     __slots__ = (
-        "_authorization", "_connection", "_feed", "_is_paused", "_outbox", "_page_turn", "_replica",
-        "_socket", "_unanswered", "due_slot",
+        "_authorization", "_connection", "_feed", "_is_held", "_is_paused", "_outbox", "_page_turn",
+        "_replica", "_socket", "_unanswered", "due_slot",
     )  # fmt: skip
 
     def __init__(self, replica: Replica, socket: Socket, authorization: str | None) -> None:
@@ -89,7 +89,7 @@ class Client:
         self._outbox: list[bytes] | None = None
         self._page_turn: asyncio.Lock | None = None
         self._unanswered = 0
-        self._is_paused = False
+        self._is_paused = self._is_held = False
         self.due_slot = -1
 
     @property
@@ -109,12 +109,13 @@ class Client:
         self._unanswered += sum(type(command) is not Pong for command in commands)
         if self._unanswered >= self._replica.settings.pending_commands_max and not self._is_paused:
             self._is_paused = True
-            self._socket.pause()
+            if not self._is_held:
+                self._socket.pause()
         self._run(self._connection.receive(commands))
 
     def tick(self) -> None:
         """Let time pass."""
-        if not self._is_paused:  # a pong that we do not read is not missing
+        if not (self._is_paused or self._is_held):  # a pong that we do not read is not missing
             self._run(self._connection.tick(self._replica.clock.monotonic()))
 
     def end(self, code: int) -> None:
@@ -253,6 +254,20 @@ class Client:
         outcome.add_done_callback(
             lambda settled: self._written(publish.id, publish.channel, settled.result())
         )
+        if self._feed is not None and self._feed.congestion.is_on:
+            self._feed.congestion.hold(self)
+
+    def hold(self) -> None:
+        """Read nothing more, since readers can't follow (`congestion.Publisher`)."""
+        self._is_held = True
+        if not self._is_paused:
+            self._socket.pause()
+
+    def release(self) -> None:
+        """Read on (`congestion.Publisher`)."""
+        self._is_held = False
+        if not self._is_paused:
+            self._socket.resume()
 
     def _written(self, id_: int, channel: str, outcome: Outcome) -> None:
         self._reply(id_, _published(outcome))
@@ -343,7 +358,8 @@ class Client:
         self._unanswered -= 1
         if self._is_paused and 2 * self._unanswered <= self._replica.settings.pending_commands_max:
             self._is_paused = False
-            self._socket.resume()
+            if not self._is_held:
+                self._socket.resume()
         if not self._connection.is_closed:
             self._queue(encode_reply(id_, reply, self._replica.version))
 

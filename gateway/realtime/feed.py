@@ -16,11 +16,14 @@ from core.errors import TidingsError
 from core.ports import Clock, LiveFeed
 from core.streams.event import EphemeralPublication, Event, Head, LiveBatch
 from gateway.realtime.channel import Channel
+from gateway.realtime.congestion import Congestion
 from gateway.realtime.recent import Recent
 from settings import Realtime
 
 GAP_PAGE = 1_000
 RETRY_S = 0.2
+CROWD = 32
+"""With fewer readers nobody is slowed down for them: those who can't follow are dropped."""
 
 
 class Feed:
@@ -54,6 +57,7 @@ class Feed:
         self.users = 0
         self.idle_since_s = 0.0
         self.recent = Recent(settings.recent_bytes_max)
+        self.congestion = Congestion(settings.outbox_bytes_max, clock, tasks)
         self._live = live
         self._reader = log
         self._clock = clock
@@ -179,6 +183,8 @@ class Feed:
         touched, self._touched = self._touched, {}
         for channel in touched.values():
             channel.flush()
+            if len(channel.live) >= CROWD:
+                self.congestion.look(channel)
 
     def flush_now(self, channel: Channel) -> None:
         """Write what is gathered before somebody joins: it was meant for those who were there."""

@@ -238,6 +238,9 @@ class Recorder:
         assert len(data) == start + size
         self.send(data[start:])
 
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
+
     def close(self, code: int) -> None:
         self.codes.append(code)
 
