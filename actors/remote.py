@@ -134,11 +134,17 @@ class RemoteOwner:
 
 
 def here(settings: Settings) -> Settings:
-    """Return the settings with `bind` resolved: `node` is the address that Ray knows this node by."""
+    """Return the settings with `bind` resolved: `node` is the address that Ray knows this node by.
+
+    Not `ray.util.get_node_ip_address()`: in a worker that is the machine's first address, whatever the node
+    was started with.
+    """
     where = settings.installation
     if where.bind != "node":
         return settings
-    address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # of Ray
+    own_id = ray.get_runtime_context().get_node_id()
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # of Ray
+    address = next(node["NodeManagerAddress"] for node in nodes if node["NodeID"] == own_id)
     return settings.model_copy(update={"installation": where.model_copy(update={"bind": address})})
 
 

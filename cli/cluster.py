@@ -55,7 +55,6 @@ def main() -> None:
     try:
         asyncio.run(_control(settings, owners))
     finally:
-        serve.shutdown()  # type: ignore[no-untyped-call]  # of Ray
         ray.shutdown()
 
 
@@ -108,6 +107,8 @@ async def _control(settings: Settings, owners: dict[str, RemoteOwner]) -> None:
             tasks.spawn("ray", _watch_ray())
         await input_ended()
         await tasks.close()
+        # First those who hand in writes, so that the last of them still find an owner.
+        await asyncio.to_thread(serve.shutdown)
         await asyncio.gather(*(owner.close() for owner in owners.values()), return_exceptions=True)
 
 

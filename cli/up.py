@@ -239,6 +239,7 @@ class _Up:
             websocket_port=where.websocket_port,
             streams_port=where.streams_port,
             descriptors=descriptors,
+            origin=where.origin,
         )
         with self._screen.step("Edge"):
             self._edge.start()

@@ -29,6 +29,7 @@ def haproxy(
     websocket_port: int,
     streams_port: int,
     descriptors: int,
+    origin: str,
 ) -> Program:
     """Write the configuration and return the program, not started yet.
 
@@ -50,7 +51,11 @@ def haproxy(
     template = Template((edge_dir / "haproxy.cfg").read_text())
     configuration.write_text(template.substitute(values))
     command = [str(binary()), "-db", "-f", str(configuration)]
-    environment = {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": str(binary().parent / "lib")}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "LD_LIBRARY_PATH": str(binary().parent / "lib"),
+        "TIDINGS_ORIGIN": origin,  # its own problem documents name their pages
+    }
     return Program("The edge", command, log_dir / "edge.log", run_dir / "edge.pid", environment)
 
 

@@ -116,6 +116,7 @@ async def edge_of(
         websocket_port=first + 11,
         streams_port=first + 12,
         descriptors=2_000,
+        origin="https://edge.example",
     )
     program.start()
     edge = Edge(first, backend)
@@ -150,7 +151,7 @@ def is_problem(answer: Answer, code: Code, *, status: int = 0) -> None:
     problem, row = answer.problem, REGISTRY[code]
     assert (problem["code"], problem["status"], problem["title"]) == (code.value, answer.status, row.title)
     assert problem["retry"] == row.retry
-    assert problem["type"] == problem["doc_url"] == f"/problems/{code.value}"
+    assert problem["type"] == problem["doc_url"] == f"https://edge.example/problems/{code.value}"
     assert problem["detail"]
     assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", problem["instance"])
     assert re.fullmatch(r"req_[0-9a-hjkmnp-tv-z]{26}", problem["request_id"])
@@ -194,6 +195,19 @@ def test_a_write_whose_answer_does_not_come_is_not_said_to_have_failed(
         async with edge_of(tmp_path, None, replace=late) as edge:
             is_problem(await edge.get(method=method), code)
             assert len(edge.backend.heads) == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("method", "code"), [("GET", Code.BAD_GATEWAY), ("POST", Code.OUTCOME_UNKNOWN)])
+def test_a_write_whose_server_died_is_not_said_to_have_failed(
+    tmp_path: Path, method: str, code: Code
+) -> None:
+    """It said bad_gateway, whatever the server had written before it died."""
+
+    async def scenario() -> None:
+        async with edge_of(tmp_path, b"HTTP/1.1 broken") as edge:
+            is_problem(await edge.get(method=method), code)
 
     run(scenario())
 
@@ -246,6 +260,6 @@ def test_a_server_that_is_not_there_or_talks_nonsense_is_told_of(tmp_path: Path)
             assert refused.headers["retry-after"] == "1"
         (tmp_path / "b").mkdir()
         async with edge_of(tmp_path / "b", b"nonsense\r\n\r\n") as edge:
-            is_problem(await edge.get(method="POST"), Code.BAD_GATEWAY)
+            is_problem(await edge.get(), Code.BAD_GATEWAY)
 
     run(scenario())

@@ -22,6 +22,7 @@ def test_haproxy_accepts_what_is_written(tmp_path: Path, host: str) -> None:
         websocket_port=29_911,
         streams_port=29_912,
         descriptors=5_000,
+        origin="http://localhost:29900",
     )
     assert edge.pid is None  # not started yet
     configuration = tmp_path / "haproxy.cfg"
