@@ -15,6 +15,7 @@ class Figure:
 
     `cpu` is what the generator and the rest of the machine used per second of the measured part. `fault`
     says why the figure is not valid (a publication missing, a socket closed, a generator that lagged).
+    `first` says that only the first run counts: what it makes a process allocate later runs find there.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Figure:
     at_most: bool = False
     cpu: Cpu = NO_CPU
     fault: str = ""
+    first: bool = False
 
     @property
     def reached(self) -> bool:
@@ -42,6 +44,8 @@ class Figure:
 
 def median(figures: Sequence[Figure]) -> Figure:
     """Return the figure of several runs: the median of the values, and any fault that one run had."""
+    if figures[0].first:
+        return figures[0]
     value = statistics.median(figure.value for figure in figures)
     nearest = min(figures, key=lambda figure: abs(figure.value - value))
     fault = next((figure.fault for figure in figures if figure.fault), "")

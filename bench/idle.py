@@ -42,6 +42,7 @@ def figures(place: Place, seconds: float) -> Sequence[Figure]:
             "KiB (PSS)",
             SOCKET_KIB_MAX * (not place.is_edge),
             at_most=True,
+            first=True,
         ),
         Figure("connect and subscribe", sockets / opened_s, "sockets/s"),
         Figure(
