@@ -1,8 +1,8 @@
 """The only reader of the environment: one frozen object, read once, passed by value.
 
 Every key has its unit in its name, a default, and beside it what happens at the limit. A group `log` with a
-key `batch_commands_max` is set by `TIDINGS_LOG_BATCH_COMMANDS_MAX`; `DATABASE_URL`, `REDIS_URL` and
-`RAY_ADDRESS` keep the names that every host gives them.
+key `batch_commands_max` is set by `TIDINGS_LOG_BATCH_COMMANDS_MAX`; `DATABASE_URL`, `REDIS_URL`,
+`RAY_ADDRESS` and `OTEL_EXPORTER_OTLP_…` keep the names that every host gives them.
 """
 
 import os
@@ -216,6 +216,41 @@ class Realtime(BaseSettings):
     )
 
 
+class Tracing(BaseSettings):
+    """Spans of REST requests, for a collector that speaks OTLP over HTTP."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_TRACING_")
+
+    endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://.+)?$",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Collector; spans are sent to <endpoint>/v1/traces. Empty: no spans.",
+    )
+    headers: str = Field(
+        default="",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_HEADERS"),
+        description="Headers for the collector: name=value,name=value with percent-encoded values.",
+    )
+    sampled_share_max: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Of an organization's requests per replica; callers that flag more leave no spans.",
+    )
+    organizations_max: int = Field(
+        default=100_000, ge=1, description="Organizations whose share a process counts; the oldest leave."
+    )
+    queue_spans_max: int = Field(
+        default=2_048, ge=1, description="Spans that wait for the collector; past it the oldest are dropped."
+    )
+    batch_spans_max: int = Field(default=512, ge=1, description="Spans in one export; the rest is the next.")
+    flush_s: float = Field(default=5.0, gt=0, description="How long a span waits for others to go with.")
+    export_s: float = Field(
+        default=5.0, gt=0, description="For one export with its retries; then its spans are dropped."
+    )
+
+
 class Settings(BaseModel):
     """All settings of one process."""
 
@@ -227,6 +262,7 @@ class Settings(BaseModel):
     links: Links = Field(default_factory=Links)
     api: Api = Field(default_factory=Api)
     realtime: Realtime = Field(default_factory=Realtime)
+    tracing: Tracing = Field(default_factory=Tracing)
 
 
 def read_settings() -> Settings:

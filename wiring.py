@@ -34,6 +34,7 @@ from adapters.telemetry.tasks import Tasks
 from core.instants import Instant
 from core.ports import LiveFeed, StreamWriter
 from core.resources.schema import Catalog
+from core.traces import ServerSpan
 from gateway.api.app import ApiParts
 from gateway.api.server import ApiServer
 from gateway.auth import Authenticator
@@ -202,7 +203,28 @@ async def open_status(settings: Settings) -> AsyncIterator[Look]:
         await database.close()
 
 
-def _api_parts(settings: Settings, readers: Readers, writer: StreamWriter, feed: LiveFeed) -> ApiParts:
+@asynccontextmanager
+async def open_spans(settings: Settings, process: str) -> AsyncIterator[Callable[[ServerSpan], None] | None]:
+    """Give what takes the spans of a process; None without a collector."""
+    if not settings.tracing.endpoint:
+        yield None
+        return
+    from adapters.telemetry.tracing import Tracer  # noqa: PLC0415 (its SDK is for those who have a collector)
+
+    tracer = Tracer(settings.tracing, process)
+    try:
+        yield tracer.record
+    finally:
+        await tracer.close()
+
+
+def _api_parts(
+    settings: Settings,
+    readers: Readers,
+    writer: StreamWriter,
+    feed: LiveFeed,
+    record_span: Callable[[ServerSpan], None] | None,
+) -> ApiParts:
     return ApiParts(
         writer=writer,
         feed=feed,
@@ -216,6 +238,7 @@ def _api_parts(settings: Settings, readers: Readers, writer: StreamWriter, feed:
         clock=SystemClock(),
         entropy=SystemEntropy(),
         settings=settings,
+        record_span=record_span,
     )
 
 
@@ -242,8 +265,9 @@ async def open_api(settings: Settings, process: str, listener: socket.socket) ->
     async with (
         open_readers(settings) as readers,
         open_links(settings, process, readers.routes) as links,
+        open_spans(settings, process) as record_span,
     ):
-        server = ApiServer(_api_parts(settings, readers, links, links))
+        server = ApiServer(_api_parts(settings, readers, links, links, record_span))
         await server.open(listener)
         try:
             yield server
@@ -291,7 +315,8 @@ async def open_single_process(
         owner = await stack.enter_async_context(open_owner(settings, "single"))
         await owner.open(set(range(settings.log.partitions)))
         stack.push_async_callback(owner.close)
-        api_server = ApiServer(_api_parts(settings, readers, owner, owner))
+        record_span = await stack.enter_async_context(open_spans(settings, "single"))
+        api_server = ApiServer(_api_parts(settings, readers, owner, owner, record_span))
         realtime = RealtimeServer(_realtime_parts(settings, readers, owner, owner))
         await api_server.open(api)
         stack.push_async_callback(api_server.close)

@@ -16,6 +16,7 @@ from adapters.telemetry.metrics import RequestMetrics
 from core.errors import Code, TidingsError
 from core.ports import Clock, Entropy, LiveFeed, StreamWriter
 from core.resources.schema import Catalog
+from core.traces import ServerSpan
 from gateway.api.call import Route
 from gateway.api.channels import Channels
 from gateway.api.installation import Installation
@@ -33,7 +34,7 @@ class ApiParts:
     """What the REST application is made of.
 
     `cursor_key` signs cursors and is the same in every process of the installation; `is_ready` returns when
-    the database answers.
+    the database answers; `record_span` takes the spans of requests, None: there shall be none.
     """
 
     settings: Settings
@@ -48,12 +49,13 @@ class ApiParts:
     is_ready: Callable[[], Awaitable[None]]
     clock: Clock
     entropy: Entropy
+    record_span: Callable[[ServerSpan], None] | None = None
 
 
 def application(parts: ApiParts) -> Application:
     """Return the ASGI application."""
     metrics = RequestMetrics()
-    shell = Shell(parts.settings, parts.authenticator, metrics, parts.clock, parts.entropy)
+    shell = Shell(parts.settings, parts.authenticator, metrics, parts.record_span, parts.clock, parts.entropy)
     litestar = Litestar(
         [_handler(shell, route) for route in routes(parts, metrics)],
         openapi_config=None,

@@ -6,6 +6,7 @@ Routes are Litestar's (`gateway/api/app.py`); what its handlers would do by defa
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,11 +14,14 @@ import orjson
 import structlog
 from litestar.types import Method
 
+from adapters.telemetry.logging import LinesAbout
 from adapters.telemetry.metrics import RequestMetrics
 from core.auth.principal import Principal
 from core.errors import Code, TidingsError
 from core.ids import encode
+from core.instants import Instant
 from core.ports import Clock, Entropy
+from core.traces import SampledShare, ServerSpan, parse_traceparent, read_tracestate
 from gateway.api.body import DisconnectedError, Receive, check_media_type, read_body
 from gateway.api.call import (
     Answer,
@@ -65,6 +69,7 @@ class Shell:
         settings: limits and the public origin.
         authenticator: says who asks.
         metrics: counts and times what was answered.
+        record_span: takes the spans of the requests whose callers may have them; None: nobody may.
         clock: times.
         entropy: makes request ids.
     """
@@ -74,6 +79,7 @@ class Shell:
         settings: Settings,
         authenticator: Authenticator,
         metrics: RequestMetrics,
+        record_span: Callable[[ServerSpan], None] | None,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -81,6 +87,9 @@ class Shell:
         self._settings = settings.api
         self._authenticator = authenticator
         self._metrics = metrics
+        self._record_span = record_span
+        tracing = settings.tracing
+        self._share = SampledShare(tracing.sampled_share_max, tracing.organizations_max)
         self._clock = clock
         self._entropy = entropy
         self._in_flight = 0
@@ -103,19 +112,41 @@ class Shell:
                 return
             scope["request_id"] = self._entropy.id()
             self._in_flight += 1
+            began_at = Instant(0) if self._record_span is None else self._clock.now()
             try:
-                self._check_head(scope["headers"])
-                scope["path"] = self._path(scope)
-                if scope["method"] not in METHODS:
-                    # The framework has no handler for it and can't say which there are; the route can.
-                    scope["unknown_method"], scope["method"] = scope["method"], "OPTIONS"
-                await application(scope, receive, send)
+                with LinesAbout(partial(_ids, scope)):
+                    self._check_head(scope["headers"])
+                    scope["path"] = self._path(scope)
+                    if scope["method"] not in METHODS:
+                        # The framework has no handler for it and can't say which there are; the route can.
+                        scope["unknown_method"], scope["method"] = scope["method"], "OPTIONS"
+                    await application(scope, receive, send)
             except TidingsError as error:
                 await self.refuse(error, scope, send)
             finally:
                 self._in_flight -= 1
+                if self._record_span is not None:
+                    self._trace(self._record_span, scope, began_at)
 
         return enter
+
+    def _trace(self, record: Callable[[ServerSpan], None], scope: Scope, began_at: Instant) -> None:
+        # At the end, since whose request it was, and so whether a share is left, shows on its way.
+        parent = parse_traceparent(_joined(scope, b"traceparent"))
+        flagged = parent is not None and parent.sampled
+        if not self._share.admits(scope.get("organization_id", b""), flagged=flagged) or parent is None:
+            return
+        record(
+            ServerSpan(
+                parent,
+                read_tracestate(_joined(scope, b"tracestate")),
+                _span_name(scope),
+                began_at,
+                self._clock.now(),
+                scope.get("status", 0) >= _HTTP_SERVER_ERRORS,
+                _attributes(scope),
+            )
+        )
 
     def _check_head(self, headers: list[Header]) -> None:
         sizes = [len(name) + len(value) + _BESIDES for name, value in headers if name != _OF_THE_EDGE]
@@ -136,6 +167,7 @@ class Shell:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             began = self._clock.monotonic()
             status = 0
+            scope["route"] = route.path
             try:
                 status = await self._serve(route, scope, receive, send)
             except DisconnectedError:
@@ -182,6 +214,7 @@ class Shell:
             principal = await self._authenticator.bearer(
                 None if authorization is None else authorization.decode("latin-1")
             )
+            scope["organization_id"] = principal.organization_id
             check_version(headers.get(b"tidings-version"))
             require(principal, endpoint.scope)
             _check_accept(headers)
@@ -221,6 +254,7 @@ class Shell:
 
     async def _send(self, answer: Answer, scope: Scope, send: Send) -> None:
         body = answer.body
+        scope["status"] = answer.status
         headers: list[Header] = [
             (b"content-type", answer.media_type),
             (b"content-length", b"%d" % len(body)),
@@ -244,12 +278,48 @@ def _request_id(scope: Scope) -> str:
     return encode("req", scope["request_id"])
 
 
-def _names(scope: Scope) -> dict[str, str]:
+def _joined(scope: Scope, name: bytes) -> bytes:
+    return b", ".join([value for sent, value in scope["headers"] if sent == name])
+
+
+def _ids(scope: Scope) -> dict[str, str]:
+    """Return what tells one request from others, for every line that is logged on its way."""
+    ids = {"request_id": _request_id(scope)}
+    organization_id: bytes = scope.get("organization_id", b"")
+    if organization_id:
+        ids["organization_id"] = encode("org", organization_id)
+    if (parent := parse_traceparent(_joined(scope, b"traceparent"))) is not None:
+        ids["trace_id"] = parent.trace_id.hex()
     client = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    names = {"request_id": _request_id(scope), "method": scope["method"], "path": scope["path"]}
     if client and _CLIENT_REQUEST_ID.fullmatch(client):
-        names["client_request_id"] = client.decode()
-    return names
+        ids["client_request_id"] = client.decode()
+    return ids
+
+
+def _names(scope: Scope) -> dict[str, str]:
+    return _ids(scope) | {"method": scope["method"], "path": scope["path"]}
+
+
+def _span_name(scope: Scope) -> str:
+    # OpenTelemetry's conventions for HTTP: few different names, so the route and never the path.
+    method = "HTTP" if "unknown_method" in scope else scope["method"]
+    return f"{method} {scope['route']}" if "route" in scope else str(method)
+
+
+def _attributes(scope: Scope) -> dict[str, str | int]:
+    attributes: dict[str, str | int] = {
+        "http.request.method": "_OTHER" if "unknown_method" in scope else scope["method"],
+        "url.scheme": scope["scheme"],
+        **{f"tidings.{name}": value for name, value in _ids(scope).items() if name != "trace_id"},
+    }
+    if "route" in scope:
+        attributes["http.route"] = scope["route"]
+    status: int = scope.get("status", 0)
+    if status:
+        attributes["http.response.status_code"] = status
+    if status >= _HTTP_SERVER_ERRORS:
+        attributes["error.type"] = str(status)
+    return attributes
 
 
 def _check_accept(headers: dict[bytes, bytes]) -> None:

@@ -1,18 +1,12 @@
 """Hands writes to the organization's single writer: every POST, PUT, PATCH and DELETE ends here."""
 
-import re
 from collections.abc import Awaitable
-from typing import Final
 
 from core.ports import Entropy, StreamWriter
 from core.streams.command import Command, Operation
 from core.streams.outcome import Outcome
+from core.traces import parse_traceparent
 from gateway.api.call import Call
-
-# W3C Trace Context §3.2: four fields, all in lower case; version ff and ids of zeros are invalid.
-_TRACEPARENT: Final = re.compile(
-    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
-)
 
 
 class Writing:
@@ -67,6 +61,5 @@ class Writing:
 
 def trace_id_of(headers: dict[bytes, bytes]) -> bytes:
     """Return the trace that the request belongs to, or nothing; an invalid `traceparent` is ignored."""
-    traceparent = headers.get(b"traceparent")
-    match = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
-    return b"" if match is None else bytes.fromhex(match[1].decode())
+    parent = parse_traceparent(headers.get(b"traceparent", b""))
+    return b"" if parent is None else parent.trace_id

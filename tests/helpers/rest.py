@@ -26,9 +26,10 @@ from core.auth.scopes import ALL
 from gateway.api.app import ApiParts
 from gateway.api.server import ApiServer
 from gateway.auth import Authenticator
-from settings import Api, Settings
+from settings import Api, Settings, Tracing
 from tests.helpers.owners import SCHEMAS, owner_of
 from tests.helpers.realtime import listener
+from wiring import open_spans
 
 NOT_ASKED_FOR = ("content-type", "accept", "accept-encoding")
 
@@ -110,17 +111,22 @@ class Rest:
 
 
 @asynccontextmanager
-async def rest_of(database_url: str, *, schemas: Path = SCHEMAS, **settings: Any) -> AsyncIterator[Rest]:
-    """Give a replica with an organization and a key."""
+async def rest_of(
+    database_url: str, *, schemas: Path = SCHEMAS, tracing: Tracing | None = None, **settings: Any
+) -> AsyncIterator[Rest]:
+    """Give a replica with an organization and a key; at its end its spans have been sent."""
     clock, entropy = SystemClock(), SystemEntropy()
-    whole = Settings(api=Api(**settings))
+    whole = Settings(api=Api(**settings), tracing=tracing or Tracing())
     database = await Database.open(database_url, 4)
     store = AuthStore(database, Sealer(bytes(32), entropy), entropy)
     organization = await store.create_organization("test", "test")
     _, key = await store.create_key(organization, "test", sorted(ALL))
     days = whole.log.retention_days
     catalog = load_catalog(schemas)
-    async with owner_of(database_url, partitions=frozenset(range(4)), schemas=schemas) as owner:
+    async with (
+        owner_of(database_url, partitions=frozenset(range(4)), schemas=schemas) as owner,
+        open_spans(whole, "api-test") as record_span,
+    ):
         parts = ApiParts(
             settings=whole,
             writer=owner,
@@ -134,6 +140,7 @@ async def rest_of(database_url: str, *, schemas: Path = SCHEMAS, **settings: Any
             is_ready=database.ping,
             clock=clock,
             entropy=entropy,
+            record_span=record_span,
         )
         server, bound = ApiServer(parts), listener()
         await server.open(bound)
