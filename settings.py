@@ -7,6 +7,7 @@ key `batch_commands_max` is set by `TIDINGS_LOG_BATCH_COMMANDS_MAX`; `DATABASE_U
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +18,13 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 class SettingsError(Exception):
     """A variable of the environment can't be used; the message is one sentence that names it."""
+
+
+Seconds = Annotated[float, Field(ge=0.001, le=86_400)]
+Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
+Days = Annotated[int, Field(ge=1, le=3_650)]
+Bytes = Annotated[int, Field(ge=1, le=2**30)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class Installation(BaseSettings):
@@ -88,35 +96,37 @@ class Log(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_LOG_")
 
-    partitions: int = Field(
+    partitions: Count = Field(
         default=4, ge=1, le=1024, description="Partitions of the log; fixed at first start."
     )
-    owners: int = Field(default=2, ge=1, le=256, description="Owner actors; each holds several partitions.")
-    lease_s: float = Field(default=10.0, description="A partition whose lease ran out may be taken.")
-    lease_renew_s: float = Field(default=3.0, description="How often an owner renews its leases.")
-    commit_deadline_s: float = Field(
+    owners: Count = Field(default=2, ge=1, le=256, description="Owner actors; each holds several partitions.")
+    lease_s: Seconds = Field(default=10.0, description="A partition whose lease ran out may be taken.")
+    lease_renew_s: Seconds = Field(default=3.0, description="How often an owner renews its leases.")
+    commit_deadline_s: Seconds = Field(
         default=5.0, description="Then the commit's socket is dropped; outcome unknown."
     )
-    batch_commands_max: int = Field(
+    batch_commands_max: Count = Field(
         default=500, description="Commands in one commit; the rest waits for the next."
     )
-    batch_bytes_max: int = Field(default=1_048_576, description="Bytes of commands in one commit.")
-    queue_commands_max: int = Field(default=10_000, description="Per partition; past it capacity_reduced.")
-    queue_bytes_max: int = Field(default=16_777_216, description="Per partition; past it capacity_reduced.")
-    channel_heads_max: int = Field(
+    batch_bytes_max: Bytes = Field(default=1_048_576, description="Bytes of commands in one commit.")
+    queue_commands_max: Count = Field(default=10_000, description="Per partition; past it capacity_reduced.")
+    queue_bytes_max: Bytes = Field(default=16_777_216, description="Per partition; past it capacity_reduced.")
+    channel_heads_max: Count = Field(
         default=100_000, description="Channel heads in memory per owner; the oldest leave."
     )
-    retention_days: int = Field(default=30, ge=1, description="How long events can be read.")
-    retention_slack_days: int = Field(
+    retention_days: Days = Field(default=30, ge=1, description="How long events can be read.")
+    retention_slack_days: Days = Field(
         default=2, ge=1, description="A day is dropped this long after its retention."
     )
-    partitions_ahead_days: int = Field(
+    partitions_ahead_days: Days = Field(
         default=7, ge=2, description="Days whose table partitions exist in advance."
     )
-    idempotency_days: int = Field(
+    idempotency_days: Days = Field(
         default=1, ge=1, description="Whole days that keys are kept beyond the day of use."
     )
-    request_deadline_ms: int = Field(default=10_000, description="How long a caller waits for an outcome.")
+    request_deadline_ms: Milliseconds = Field(
+        default=10_000, description="How long a caller waits for an outcome."
+    )
 
 
 class Links(BaseSettings):
@@ -124,25 +134,27 @@ class Links(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_LINKS_")
 
-    ping_s: float = Field(default=1.0, description="Each side sends at least this often.")
-    silence_s: float = Field(default=5.0, description="A link that is silent this long is closed.")
-    outstanding_commands_max: int = Field(default=10_000, description="Per link; past it capacity_reduced.")
-    outstanding_bytes_max: int = Field(default=16_777_216, description="Per link; past it capacity_reduced.")
-    unsent_bytes_max: int = Field(
+    ping_s: Seconds = Field(default=1.0, description="Each side sends at least this often.")
+    silence_s: Seconds = Field(default=5.0, description="A link that is silent this long is closed.")
+    outstanding_commands_max: Count = Field(default=10_000, description="Per link; past it capacity_reduced.")
+    outstanding_bytes_max: Bytes = Field(
+        default=16_777_216, description="Per link; past it capacity_reduced."
+    )
+    unsent_bytes_max: Bytes = Field(
         default=16_777_216, description="Per link; past it the owner drops the link."
     )
-    frame_bytes_max: int = Field(default=16_777_216, description="A longer frame closes the link.")
-    route_refresh_s: float = Field(
+    frame_bytes_max: Bytes = Field(default=16_777_216, description="A longer frame closes the link.")
+    route_refresh_s: Seconds = Field(
         default=5.0, description="How often callers re-read where partitions live."
     )
-    connect_s: float = Field(
+    connect_s: Seconds = Field(
         default=2.0, description="To open a link, proof included; then the owner counts as unreachable."
     )
-    head_s: float = Field(default=10.0, description="How long a caller waits for a head; then unavailable.")
-    unproven_links_max: int = Field(
+    head_s: Seconds = Field(default=10.0, description="How long a caller waits for a head; then unavailable.")
+    unproven_links_max: Count = Field(
         default=64, description="Links of one owner that have not proved the key; more are turned away."
     )
-    organizations_max: int = Field(
+    organizations_max: Count = Field(
         default=100_000, description="Organizations whose partition a process remembers; the oldest leave."
     )
 
@@ -152,24 +164,24 @@ class Api(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_API_")
 
-    body_bytes_max: int = Field(default=1_048_576, description="Decoded request body; past it 413.")
-    document_bytes_max: int = Field(default=65_536, description="One resource or publication; past it 413.")
-    publish_entries_max: int = Field(
+    body_bytes_max: Bytes = Field(default=1_048_576, description="Decoded request body; past it 413.")
+    document_bytes_max: Bytes = Field(default=65_536, description="One resource or publication; past it 413.")
+    publish_entries_max: Count = Field(
         default=10_000, description="Pairs of item and channel in one /v1/publish; past it 422."
     )
-    uri_bytes_max: int = Field(default=8_192, description="Past it 414.")
-    body_s: float = Field(default=30.0, description="A body that is not complete by then: 408.")
-    page_bytes_max: int = Field(
+    uri_bytes_max: Bytes = Field(default=8_192, description="Past it 414.")
+    body_s: Seconds = Field(default=30.0, description="A body that is not complete by then: 408.")
+    page_bytes_max: Bytes = Field(
         default=4_194_304, description="Bytes of events in one page; a page may be shorter than its limit."
     )
-    head_bytes_max: int = Field(default=15_360, description="All headers of a request; past it 431.")
-    head_lines_max: int = Field(default=100, description="Headers of a request; past it 431.")
-    concurrency_max: int = Field(default=1_000, description="Requests in flight per replica; past it 503.")
-    credential_cache_s: float = Field(default=60.0, description="How long a verified key is believed.")
-    credentials_max: int = Field(
+    head_bytes_max: Bytes = Field(default=15_360, description="All headers of a request; past it 431.")
+    head_lines_max: Count = Field(default=100, description="Headers of a request; past it 431.")
+    concurrency_max: Count = Field(default=1_000, description="Requests in flight per replica; past it 503.")
+    credential_cache_s: Seconds = Field(default=60.0, description="How long a verified key is believed.")
+    credentials_max: Count = Field(
         default=10_000, description="Cached credentials per process; the oldest leave."
     )
-    database_connections_max: int = Field(
+    database_connections_max: Count = Field(
         default=8, description="Read connections per process; more callers wait."
     )
 
@@ -179,39 +191,41 @@ class Realtime(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_REALTIME_")
 
-    ping_s: float = Field(default=25.0, description="Server ping interval.")
-    pong_s: float = Field(default=8.0, description="Then 3012.")
-    connect_s: float = Field(
+    ping_s: Seconds = Field(default=25.0, description="Server ping interval.")
+    pong_s: Seconds = Field(default=8.0, description="Then 3012.")
+    connect_s: Seconds = Field(
         default=10.0, description="A socket without connect is closed after this with 3502."
     )
-    expiry_grace_s: float = Field(default=25.0, description="A connection lives this long past its token.")
-    message_bytes_max: int = Field(default=65_536, description="Incoming message; past it close 1009.")
-    outbox_bytes_max: int = Field(
+    expiry_grace_s: Seconds = Field(default=25.0, description="A connection lives this long past its token.")
+    message_bytes_max: Bytes = Field(default=65_536, description="Incoming message; past it close 1009.")
+    outbox_bytes_max: Bytes = Field(
         default=1_048_576, description="Unsent bytes of one connection; past it 3008."
     )
-    frame_bytes_max: int = Field(default=262_144, description="One outgoing frame; more is split.")
-    channels_max: int = Field(default=128, description="Subscriptions per connection; past it error 106.")
-    frame_commands_max: int = Field(
+    frame_bytes_max: Bytes = Field(default=262_144, description="One outgoing frame; more is split.")
+    channels_max: Count = Field(default=128, description="Subscriptions per connection; past it error 106.")
+    frame_commands_max: Count = Field(
         default=2_048,
         description="Commands in one frame; past it 3501. An SDK sends all its subscribes at once.",
     )
-    pending_commands_max: int = Field(
+    pending_commands_max: Count = Field(
         default=256, description="Unanswered commands per connection; then it is read no further."
     )
-    history_max: int = Field(default=300, description="Publications in one page of history and recovery.")
-    page_bytes_max: int = Field(default=262_144, description="Bytes in one page of recovery.")
-    recent_bytes_max: int = Field(
+    history_max: Count = Field(default=300, description="Publications in one page of history and recovery.")
+    page_bytes_max: Bytes = Field(default=262_144, description="Bytes in one page of recovery.")
+    recent_bytes_max: Bytes = Field(
         default=8_388_608, description="Newest events in memory per organization; older from PostgreSQL."
     )
-    gap_events_max: int = Field(
+    gap_events_max: Count = Field(
         default=10_000, description="Live events held while a gap is filled; more is re-read."
     )
-    noted_events_max: int = Field(
+    noted_events_max: Count = Field(
         default=1_000, description="Events noted for one subscription that catches up; more is re-read."
     )
-    connections_max: int = Field(default=100_000, description="Sockets per replica; past it 503.")
-    drain_s: float = Field(default=3.0, description="Over which a stopping replica closes its sockets.")
-    read_buffer_bytes: int = Field(
+    connections_max: Count = Field(default=100_000, description="Sockets per replica; past it 503.")
+    drain_s: float = Field(
+        default=3.0, ge=0, le=3_600, description="Over which a stopping replica closes its sockets."
+    )
+    read_buffer_bytes: Bytes = Field(
         default=1_024, description="First read buffer of a socket; grows as needed."
     )
 
@@ -238,15 +252,17 @@ class Tracing(BaseSettings):
         le=1,
         description="Of an organization's requests per replica; callers that flag more leave no spans.",
     )
-    organizations_max: int = Field(
+    organizations_max: Count = Field(
         default=100_000, ge=1, description="Organizations whose share a process counts; the oldest leave."
     )
-    queue_spans_max: int = Field(
+    queue_spans_max: Count = Field(
         default=2_048, ge=1, description="Spans that wait for the collector; past it the oldest are dropped."
     )
-    batch_spans_max: int = Field(default=512, ge=1, description="Spans in one export; the rest is the next.")
-    flush_s: float = Field(default=5.0, gt=0, description="How long a span waits for others to go with.")
-    export_s: float = Field(
+    batch_spans_max: Count = Field(
+        default=512, ge=1, description="Spans in one export; the rest is the next."
+    )
+    flush_s: Seconds = Field(default=5.0, gt=0, description="How long a span waits for others to go with.")
+    export_s: Seconds = Field(
         default=5.0, gt=0, description="For one export with its retries; then its spans are dropped."
     )
 

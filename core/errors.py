@@ -72,7 +72,6 @@ class Code(Enum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     # Of sockets alone: what the Centrifuge protocol knows and REST does not.
     UNKNOWN_CHANNEL = "unknown_channel"
-    METHOD_NOT_FOUND = "method_not_found"
     EXPIRED = "expired"
     ALREADY_SUBSCRIBED = "already_subscribed"
     LIMIT_EXCEEDED = "limit_exceeded"
@@ -269,9 +268,6 @@ REGISTRY: Final[dict[Code, Row]] = {
         "never",
         "Unknown channel",
         "Use a known namespace, or set unknown_namespaces to allow.",
-    ),
-    Code.METHOD_NOT_FOUND: _R(
-        404, 104, 3508, "never", "Method not found", "This installation serves no such method."
     ),
     Code.EXPIRED: _R(401, 110, 3005, "never", "Expired", "Connect with a token whose expire_at lies ahead."),
     Code.ALREADY_SUBSCRIBED: _R(

@@ -1,4 +1,4 @@
-"""The API's dated versions, for both halves: which of them a request may name (HTTP contract §7)."""
+"""The API's dated versions, for both halves: which of them a request may name."""
 
 from typing import Final
 

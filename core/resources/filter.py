@@ -1,4 +1,4 @@
-"""Lists of one type's resources: which ones, in which order, and from which place on (HTTP contract §3).
+"""Lists of one type's resources: which ones, in which order, and from which place on.
 
 A list is read by key: its cursor holds the sort key of the entry that it stands at, so rows that come and go
 while somebody pages cause neither loss nor repetition.

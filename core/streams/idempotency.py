@@ -10,8 +10,7 @@ from core.streams.append import KeyRow
 from core.streams.command import Command
 from core.streams.outcome import Committed, Outcome, Refused
 
-# What was decided inside the transaction; everything else may go differently the next time (HTTP contract
-# §5).
+# What was decided inside the transaction; everything else may go differently the next time.
 STORED_REFUSALS: Final = frozenset(
     code.value
     for code in (

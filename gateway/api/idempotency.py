@@ -1,4 +1,4 @@
-"""Idempotency keys: how they are written, and what a request's fingerprint is (HTTP contract §5).
+"""Idempotency keys: how they are written, and what a request's fingerprint is.
 
 The keys themselves are used up by the log's writer, in the transaction of the write.
 """

@@ -1,4 +1,4 @@
-"""Lists: their limits, their cursors, their envelope and links (HTTP contract §3)."""
+"""Lists: their limits, their cursors, their envelope and links."""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode

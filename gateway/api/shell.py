@@ -1,7 +1,7 @@
 """What every request goes through, whatever it asks: identity, limits, errors, headers, figures.
 
 Routes are Litestar's (`gateway/api/app.py`); what its handlers would do by default and the contract forbids
-(HTTP contract §12) never runs, since they are raw ASGI and everything between path and answer is here.
+never runs, since they are raw ASGI and everything between path and answer is here.
 """
 
 import re

@@ -186,10 +186,6 @@ class Feed:
             if len(channel.live) >= CROWD:
                 self.congestion.look(channel)
 
-    def flush_now(self, channel: Channel) -> None:
-        """Write what is gathered before somebody joins: it was meant for those who were there."""
-        channel.flush()
-
     def _wake(self) -> None:
         if self._changed is not None:
             self._changed.set_result(None)
