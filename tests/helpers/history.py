@@ -72,7 +72,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The verdict. `unavailable_s`: the longest time between two acknowledgements."""
+    """The verdict. `unavailable_s`: the longest time between two acknowledgements of one writer."""
 
     violations: list[Violation]
     counts: dict[str, int]
@@ -133,9 +133,16 @@ def check(records: Iterable[Record]) -> Report:
 
 
 def unavailability_s(records: Iterable[Record], since_ns: int = 0) -> float:
-    """Return the longest time between two acknowledgements after `since_ns`."""
-    times = sorted(r.at_ns for r in records if r.type == "ok" and r.at_ns >= since_ns)
-    return max((b - a for a, b in itertools.pairwise(times)), default=0) / 1e9
+    """Return the longest time between two acknowledgements after `since_ns` of the same writer.
+
+    Of the same, since others on another path or partition may be served all the time.
+    """
+    times: defaultdict[str, list[int]] = defaultdict(list)
+    for record in records:
+        if record.type == "ok" and record.at_ns >= since_ns:
+            times[record.process].append(record.at_ns)
+    waits = (b - a for own in times.values() for a, b in itertools.pairwise(sorted(own)))
+    return max(waits, default=0) / 1e9
 
 
 def recovery_s(records: Iterable[Record], fault_ns: int) -> float:
