@@ -7,12 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.accounts import organizations
 from tests.faults.load import Account
+from tests.faults.record import RECORDER
 from tests.faults.target import Target
+from tests.helpers.loop import run
 from tests.helpers.running import Running, given_or_running
 
 LIMIT_S = 600
 THIRDS = 3
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say before the run what will be recorded of it; a header would be hidden by `-q`."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(f"faults: {RECORDER.plan()}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was recorded."""
+    refused = f", {RECORDER.refused} refused: the tree has changed" if RECORDER.refused else ""
+    terminalreporter.write_line(f"faults: {RECORDER.written} trials recorded{refused}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -37,13 +53,13 @@ def system() -> Iterator[Running]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def accounts(system: Running) -> list[Account]:
+    """Give the organizations that write and listen."""
+    return run(organizations(system, Target(system)))
+
+
 @pytest.fixture
 def target(system: Running) -> Target:
     """Give the system from outside."""
     return Target(system)
-
-
-@pytest.fixture
-def accounts(system: Running) -> list[Account]:
-    """Give the organizations that write and listen."""
-    return [Account(system.organization, system.key)]

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import aiohttp
 
@@ -46,14 +46,13 @@ def _kind(text: str) -> Literal["invoke", "ok", "refused", "unknown", "observe"]
 
 
 class Load:
-    """All clients of one run, against one origin."""
+    """All clients of one run, against one origin. They end with the block of `async with`."""
 
     def __init__(self, port: int, accounts: Sequence[Account], run: str) -> None:
         self._port = port
         self._accounts = accounts
         self._run = run
         self._stopping = asyncio.Event()
-        self._ended = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._writers: list[str] = []
         self.subscribers: list[Subscriber] = []
@@ -67,9 +66,12 @@ class Load:
         """Return the names of all writers and subscribers."""
         return frozenset((*self._writers, *(subscriber.name for subscriber in self.subscribers)))
 
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S))
+        return self
+
     async def start(self) -> None:
         """Open the subscribers, then begin to write: half over REST, half over sockets."""
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S))
         channels = self.channels()
         loop = asyncio.get_running_loop()
         for n in range(SUBSCRIBERS):
@@ -120,13 +122,16 @@ class Load:
             await asyncio.sleep(BACKOFF_S)
 
     async def stop(self, within_s: float = 15.0) -> None:
-        """End the writers, wait until every subscriber has all that was acknowledged, and end those too."""
+        """End the writers, wait until every subscriber has all that was acknowledged, and note who stands."""
         self._stopping.set()
         writers = self._tasks[len(self.subscribers) :]
         await asyncio.gather(*writers)
         await eventually(self._all_delivered, within_s=within_s)
         for subscriber in self.subscribers:
             subscriber.end(self.notes)
+
+    async def __aexit__(self, *_: object) -> None:
+        """End everybody, wherever they are."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

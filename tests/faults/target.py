@@ -1,7 +1,6 @@
 """The running system from outside: its processes, its partitions, and all that its log holds."""
 
 import json
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,10 @@ SELECT e.organization_id, e.seq, e.partition_epoch, e.data, h.epoch, c.channel, 
 """
 READ_CHANNEL_HEADS = """
 SELECT organization_id, channel, last_offset FROM channel_heads WHERE channel = ANY($1)
+"""
+READ_WRITTEN_UNDER = """
+SELECT count(*) AS events FROM events JOIN stream_heads h USING (organization_id)
+ WHERE h.partition_id = $1 AND partition_epoch <= $2
 """
 READ_PARTITIONS = """
 SELECT p.partition_id, p.owner, p.address, p.epoch, h.organization_id
@@ -71,16 +74,17 @@ class Target:
         """Return the process that listens at a partition's address."""
         return self.system.listeners(int(partition.address.rpartition(":")[2]))[0]
 
-    def kill(self, processes: Sequence[psutil.Process]) -> int:
-        """Kill them with -9 and return the moment."""
-        assert processes, "the fault has no victim"
-        at_ns = time.monotonic_ns()
-        for process in processes:
-            process.send_signal(signal.SIGKILL)
-        return at_ns
+    async def written_under(self, partition: Partition) -> int:
+        """Return how many events of a partition its owner of that time, or an earlier one, wrote."""
+        (row,) = await self._read(READ_WRITTEN_UNDER, partition.partition_id, partition.epoch)
+        return int(row["events"])
 
-    async def log(self, channels: Sequence[str]) -> list[Record]:
-        """Return the final full read of the database: events and heads of the channels of one run."""
+    async def log(self, channels: Sequence[str], organizations: Sequence[str]) -> list[Record]:
+        """Return the final full read of the database: events and heads of the channels of one run.
+
+        What stands in these channels is returned under whatever organization; heads of streams only for those
+        that the run wrote to.
+        """
         records = []
         wanted = set(channels)
         for row in await self._read(READ_LOG):
@@ -95,14 +99,15 @@ class Target:
                     epoch=row["epoch"], partition_epoch=row["partition_epoch"],
                 )
             )  # fmt: skip
-        return [*records, *await self._heads(channels)]
+        return [*records, *await self._heads(channels, organizations)]
 
-    async def _heads(self, channels: Sequence[str]) -> list[Record]:
+    async def _heads(self, channels: Sequence[str], organizations: Sequence[str]) -> list[Record]:
         seqs = [
             Record(
                 "database", "observe", time.monotonic_ns(), "head", _organization(row), seq=row["last_seq"]
             )
             for row in await self._read(READ_HEADS)
+            if _organization(row) in organizations
         ]
         offsets = [
             Record(
@@ -132,5 +137,13 @@ def embedded_dsn(data_dir: Path) -> str:
 
 
 def postmaster(data_dir: Path) -> psutil.Process:
-    """Return the embedded PostgreSQL's first process."""
-    return psutil.Process(int(next(data_dir.rglob("postmaster.pid")).read_text().splitlines()[0]))
+    """Return the embedded PostgreSQL's first process.
+
+    Raises:
+        OSError: it does not run, and left no file; or it is about to write it.
+        psutil.NoSuchProcess: it died.
+    """
+    for file in data_dir.rglob("postmaster.pid"):
+        if lines := file.read_text().splitlines():
+            return psutil.Process(int(lines[0]))
+    raise FileNotFoundError(data_dir)

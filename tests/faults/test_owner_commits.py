@@ -22,6 +22,7 @@ from tests.helpers.owners import owner_of, publish
 from tests.helpers.postgres_proxy import Cut, PostgresProxy
 
 WRITERS = 20
+ORGANIZATIONS = 2
 CUTS = 210
 CHANNELS = ("a", "b", "c")
 
@@ -32,7 +33,8 @@ class Watcher:
     def __init__(self, organization: str, records: list[Record]) -> None:
         self._organization = organization
         self._records = records
-        records += [Record("watcher", "observe", 0, "start", organization, channel) for channel in CHANNELS]
+        self._name = f"watcher of {organization}"
+        records += [Record(self._name, "observe", 0, "start", organization, channel) for channel in CHANNELS]
 
     def on_live(self, batch: LiveBatch) -> None:
         for event in batch.events:
@@ -40,7 +42,7 @@ class Watcher:
             ((channel, offset),) = event.entries
             self._records.append(
                 Record(
-                    "watcher", "observe", time.monotonic_ns(), "push", self._organization, channel,
+                    self._name, "observe", time.monotonic_ns(), "push", self._organization, channel,
                     id=data["id"], canary=data["canary"], seq=event.seq, offset=offset, epoch=batch.epoch,
                 )
             )  # fmt: skip
@@ -66,7 +68,7 @@ class Writers:
         number = 0
         while not self.stopping:
             number += 1
-            await self._settle(f"w{writer}-{number}", CHANNELS[writer % len(CHANNELS)])
+            await self._settle(f"w{writer}-{number}", CHANNELS[writer // ORGANIZATIONS % len(CHANNELS)])
 
     async def _settle(self, request: str, channel: str) -> None:
         data = json.dumps({"id": request, "canary": self._organization}).encode()
@@ -94,27 +96,27 @@ class Writers:
         raise AssertionError(f"{request} was never acknowledged")
 
 
-async def log_of(url: str, organization_id: bytes) -> list[Record]:
+async def log_of(url: str) -> list[Record]:
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(READ_LOG)
     finally:
         await connection.close()
-    organization = ids.encode("org", organization_id)
     return [
         Record(
-            "database", "observe", 0, "log", organization, row["channel"], id=json.loads(row["data"])["id"],
-            seq=row["seq"], offset=row["offset"], epoch=row["epoch"], canary=organization,
+            "database", "observe", 0, "log", ids.encode("org", row["organization_id"].bytes), row["channel"],
+            id=data["id"], canary=data["canary"], seq=row["seq"], offset=row["offset"], epoch=row["epoch"],
             partition_epoch=row["partition_epoch"],
         )
         for row in rows
+        for data in (json.loads(row["data"]),)
     ]  # fmt: skip
 
 
 def test_two_hundred_cut_commits_settle_by_reading(database_url: str) -> None:
     async def cut_and_judge() -> None:
-        organization_id = await make_organization(database_url)
-        organization, records = ids.encode("org", organization_id), list[Record]()
+        ids_ = [await make_organization(database_url) for _ in range(ORGANIZATIONS)]
+        names, records = [ids.encode("org", one) for one in ids_], list[Record]()
         database, _, rest = database_url.partition("?")
         socket = rest.partition("host=")[2].partition("&")[0] + "/.s.PGSQL.5432"
         async with PostgresProxy(socket) as proxy:
@@ -122,17 +124,23 @@ def test_two_hundred_cut_commits_settle_by_reading(database_url: str) -> None:
                 f"postgresql://postgres@127.0.0.1:{proxy.port}/{database.rpartition('/')[2]}?sslmode=disable"
             )
             async with owner_of(url) as owner:
-                watcher, writers = Watcher(organization, records), Writers(owner, organization_id, records)
-                owner.watch(organization_id, watcher)
-                work = asyncio.gather(*(writers.write(n) for n in range(WRITERS)))
+                everybody = []
+                for one, name in zip(ids_, names, strict=True):
+                    owner.watch(one, Watcher(name, records))
+                    everybody.append(Writers(owner, one, records))
+                work = asyncio.gather(*(everybody[n % len(everybody)].write(n) for n in range(WRITERS)))
                 for number in range(CUTS):
                     await proxy.cut_next(list(Cut)[number % len(Cut)], within_s=10)
-                writers.stopping = True
+                for writers in everybody:
+                    writers.stopping = True
                 await work
-            ends = [Record("watcher", "observe", 0, "end", organization, channel) for channel in CHANNELS]
-            report = check([*records, *ends, *await log_of(database_url, organization_id)])
+            ends = [
+                Record(f"watcher of {name}", "observe", 0, "end", name, channel)
+                for name in names for channel in CHANNELS
+            ]  # fmt: skip
+            report = check([*records, *ends, *await log_of(database_url)])
             assert report.violations == []
-            assert set(proxy.cuts.values()) == {CUTS // len(Cut)}
+            assert proxy.cuts == dict.fromkeys(Cut, CUTS // len(Cut))
             assert report.counts["ok"] >= 1_000
 
     run(cut_and_judge())
