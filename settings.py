@@ -176,7 +176,9 @@ class Api(BaseSettings):
     )
     head_bytes_max: Bytes = Field(default=15_360, description="All headers of a request; past it 431.")
     head_lines_max: Count = Field(default=100, description="Headers of a request; past it 431.")
-    concurrency_max: Count = Field(default=1_000, description="Requests in flight per replica; past it 503.")
+    concurrency_max: int = Field(
+        default=1_000, ge=0, le=1_000_000, description="Requests in flight per replica; past it 503."
+    )
     credential_cache_s: Seconds = Field(default=60.0, description="How long a verified key is believed.")
     credentials_max: Count = Field(
         default=10_000, description="Cached credentials per process; the oldest leave."
