@@ -377,6 +377,7 @@ class Connection:
         """The subscribe of a channel is answered: what waited for it takes its turn."""
         effects: list[Effect] = []
         line = self._busy.pop(channel, None) if self._busy is not None else None
+        self._busy = self._busy or None  # thousands of idle clients need none
         while line and self._state is _State.CONNECTED:
             if self._must_wait(line[0]):
                 self._line(channel).extend(line)
@@ -395,6 +396,7 @@ class Connection:
         if self._writing[channel]:
             return []
         del self._writing[channel]
+        self._writing = self._writing or None
         return self.finished(channel)
 
     def join_failed(self, id_: int, channel: str, code: Code) -> list[Effect]:
