@@ -1,7 +1,7 @@
-"""Slows down an organization's publishers on this replica when most of a channel's readers can't follow.
+"""Slows down an organization's publishers on this replica when many of a channel's readers can't follow.
 
-One reader that does not read is slow, and is told so (3008). When most are, it is the way to them that is
-full: a small machine, the edge in front. To drop them all would make them come back at once and read what
+One reader that does not read is slow, and is told so (3008). When a quarter are, it is the way to them that
+is full: a small machine, the edge in front. To drop them all would make them come back at once and read what
 they missed, which is more work than before. So those who publish through here wait a little instead: their
 sockets are read no further until the readers have caught up, or for `HOLD_S` at most.
 """
@@ -16,6 +16,8 @@ from gateway.realtime.channel import Channel
 LOOK_S = 0.02
 HOLD_S = 2.0
 SAMPLE = 32
+MANY = 4
+"""More than one in so many."""
 SHARE_OF_OUTBOX = 8
 """Behind is who has more than this part of the largest outbox unsent; half of that has caught up again."""
 
@@ -72,7 +74,7 @@ class Congestion:
         self._start = (self._start + 1) % step
         sample = islice(wires.values(), self._start, None, step)
         unsent = [wire.get_write_buffer_size() for wire in sample]
-        return 2 * sum(size > bytes_max for size in unsent) > len(unsent)
+        return MANY * sum(size > bytes_max for size in unsent) > len(unsent)
 
     def hold(self, publisher: Publisher) -> None:
         """Make a publisher wait with the others."""

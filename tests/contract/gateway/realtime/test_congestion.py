@@ -1,4 +1,4 @@
-"""Who publishes waits when most readers can't follow; one that does not read makes nobody wait."""
+"""Who publishes waits when many readers can't follow; a few that do not read make nobody wait."""
 
 import asyncio
 
@@ -40,7 +40,7 @@ def live(log: MemoryLog, replica: MemoryReplica) -> None:
     log.push(len(log.log), len(log.log))
 
 
-def test_publishers_wait_while_most_readers_are_behind_and_no_longer() -> None:
+def test_publishers_wait_while_many_readers_are_behind_and_no_longer() -> None:
     async def scenario() -> None:
         log = Accepting()
         replica = MemoryReplica(log, outbox_bytes_max=8_000)
@@ -49,7 +49,7 @@ def test_publishers_wait_while_most_readers_are_behind_and_no_longer() -> None:
         await turns(3)
         say(publisher, {"publish": {"channel": "a", "data": 1}})
         assert not its_socket.is_paused  # everybody follows
-        for reader in readers[CROWD // 2 :]:
+        for reader in readers[::3]:
             reader.unsent_bytes = 2_000
         live(log, replica)
         await turns(3)
@@ -72,7 +72,7 @@ def test_a_few_that_do_not_read_make_nobody_wait() -> None:
         log = Accepting()
         replica = MemoryReplica(log, outbox_bytes_max=8_000)
         publisher, its_socket, readers = await crowd(log, replica)
-        for reader in readers[::3]:
+        for reader in readers[::8]:
             reader.unsent_bytes = 2_000
         for _ in range(10):
             live(log, replica)
