@@ -5,7 +5,7 @@ from typing import Any, Literal
 import orjson
 
 from core.ids import encode
-from core.instants import Instant, format_instant
+from core.instants import format_instant
 from core.resources.row import ResourceRow
 from core.resources.schema import ResourceType
 
@@ -17,67 +17,36 @@ def public_id(type_: ResourceType, raw: bytes) -> str:
     return encode(type_.id_prefix, raw)
 
 
-def render(type_: ResourceType, row: ResourceRow) -> bytes:
-    """Return the public JSON of a stored resource; the same row always gives the same bytes."""
-    return orjson.dumps(public_document(type_, row))
+def render(type_: ResourceType, row: ResourceRow, document: dict[str, Any] | None = None) -> bytes:
+    """Return the public JSON of a resource; the same row always gives the same bytes.
+
+    Args:
+        type_: of the resource.
+        row: as it is stored.
+        document: the row's `data`, where the caller has it parsed already.
+    """
+    return orjson.dumps(public_document(type_, row, document))
 
 
-def public_document(type_: ResourceType, row: ResourceRow) -> dict[str, Any]:
-    """Return a stored resource as clients see it."""
-    return _document(
-        type_,
-        row.id,
-        orjson.loads(row.data),
-        external_id=row.external_id,
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
-
-
-def _document(
-    type_: ResourceType,
-    id_: bytes,
-    document: dict[str, Any],
-    *,
-    external_id: str,
-    version: int,
-    created_at: Instant,
-    updated_at: Instant,
+def public_document(
+    type_: ResourceType, row: ResourceRow, document: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    public: dict[str, Any] = {"id": encode(type_.id_prefix, id_), "object": type_.name, "version": version}
-    if external_id:
-        public["external_id"] = external_id
+    """Return a resource as clients see it: its fields in the order of the schema, then what all have."""
+    own = orjson.loads(row.data) if document is None else document
+    public: dict[str, Any] = {
+        "id": encode(type_.id_prefix, row.id),
+        "object": type_.name,
+        "version": row.version,
+    }
+    if row.external_id:
+        public["external_id"] = row.external_id
     for name in type_.fields:
-        if name in document:
-            public[name] = document[name]
-    public["metadata"] = document.get("metadata", {})
-    public["created_at"] = format_instant(created_at)
-    public["updated_at"] = format_instant(updated_at)
+        if name in own:
+            public[name] = own[name]
+    public["metadata"] = own.get("metadata", {})
+    public["created_at"] = format_instant(row.created_at)
+    public["updated_at"] = format_instant(row.updated_at)
     return public
-
-
-def render_document(
-    type_: ResourceType,
-    id_: bytes,
-    document: dict[str, Any],
-    *,
-    external_id: str,
-    version: int,
-    created_at: Instant,
-    updated_at: Instant,
-) -> bytes:
-    """Return the public JSON: id, object, version, the fields in the order of the schema, what all have."""
-    public = _document(
-        type_,
-        id_,
-        document,
-        external_id=external_id,
-        version=version,
-        created_at=created_at,
-        updated_at=updated_at,
-    )
-    return orjson.dumps(public)
 
 
 def event_type(type_: ResourceType, change: Change) -> str:

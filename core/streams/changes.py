@@ -15,7 +15,7 @@ from core.ids import encode
 from core.instants import Instant
 from core.resources.document import DOCUMENT_BYTES_MAX, invalid, validate, without_nulls
 from core.resources.patch import is_same, merge, previous_attributes
-from core.resources.resource import Change, event_data, event_type, render_document
+from core.resources.resource import Change, event_data, event_type, render
 from core.resources.schema import Catalog, ResourceType
 from core.streams.append import REFERRERS_MAX, ResourceKey, ResourceRow
 from core.streams.command import Condition, Create, Delete, Patch, Put, Target
@@ -110,7 +110,7 @@ class Changes:
             validate(type_, document)
         old = None if before is None else orjson.loads(before.data)
         if before is not None and old is not None and is_same(old, document):
-            rendered = self._render(type_, before, old)
+            rendered = render(type_, before, old)
             return Result("unchanged", id_, rendered, before.version)
         if old is not None:
             _check_immutable(type_, old, document)
@@ -122,23 +122,12 @@ class Changes:
         row = ResourceRow(
             self._organization_id, type_.name, id_, external_id, data, version, created_at, self._now
         )
-        rendered = self._render(type_, row, document)
+        rendered = render(type_, row, document)
         previous = None if old is None else previous_attributes(old, document)
         draft = self._draft(
             type_, "created" if old is None else "updated", id_, document, event_data(rendered, previous)
         )
         return Result(effect, id_, rendered, version, [row], [], [draft])
-
-    def _render(self, type_: ResourceType, row: ResourceRow, document: dict[str, Any]) -> bytes:
-        return render_document(
-            type_,
-            row.id,
-            document,
-            external_id=row.external_id,
-            version=row.version,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
 
     def _draft(
         self, type_: ResourceType, change: Change, id_: bytes, document: dict[str, Any], data: bytes
@@ -190,7 +179,7 @@ class Changes:
             TidingsError: `conflict`, others refer to it and stay, or too many do.
         """
         document = orjson.loads(row.data)
-        rendered = self._render(type_, row, document)
+        rendered = render(type_, row, document)
         draft = self._draft(type_, "deleted", row.id, document, event_data(rendered, None))
         step = Result("deleted", row.id, b"", row.version, [], [row], [draft])
         self._view.apply(step)

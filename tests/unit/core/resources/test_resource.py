@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.ids import decode
 from core.instants import Instant
-from core.resources.resource import event_data, event_type, public_id, render, render_document
+from core.resources.resource import event_data, event_type, public_id, render
 from core.resources.row import ResourceRow
 from core.resources.schema import parse_type
 
@@ -61,15 +61,7 @@ def test_what_a_resource_does_not_have_is_left_out_and_its_metadata_is_empty() -
 def test_a_stored_resource_is_shown_as_it_was_when_it_was_written(
     document: dict[str, Any], external_id: str
 ) -> None:
-    written = render_document(
-        NOTE,
-        ID,
-        document,
-        external_id=external_id,
-        version=3,
-        created_at=CREATED,
-        updated_at=UPDATED,
-    )
+    written = render(NOTE, row(document, external_id), document)
     assert render(NOTE, row(document, external_id)) == written
     assert json.loads(written).items() >= {**document, "object": "note", "version": 3}.items()
 
