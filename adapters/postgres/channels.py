@@ -10,7 +10,6 @@ from adapters.postgres.codec import Page, from_uuid, page_of, to_uuid
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from adapters.telemetry.tasks import Tasks
-from core.streams.event import Event
 
 OFFSET_MAX: Final = 2**62
 BYTES_MAX: Final = 2**62
@@ -77,31 +76,6 @@ class ChannelReader:
             head = ChannelHead(last + 1 if first is None else first, last)
             found[from_uuid(organization_id), channel, up_to_seq] = head
         return found
-
-    async def publications(
-        self,
-        organization_id: bytes,
-        channel: str,
-        *,
-        after_offset: int = 0,
-        before_offset: int = OFFSET_MAX,
-        up_to_seq: int,
-        limit: int,
-        bytes_max: int = BYTES_MAX,
-        reverse: bool = False,
-    ) -> list[Event]:
-        """Return the events of a page, as `page` does."""
-        page = await self.page(
-            organization_id,
-            channel,
-            after_offset=after_offset,
-            before_offset=before_offset,
-            up_to_seq=up_to_seq,
-            limit=limit,
-            bytes_max=bytes_max,
-            reverse=reverse,
-        )
-        return page.events
 
     async def page(
         self,

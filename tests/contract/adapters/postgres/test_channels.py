@@ -1,6 +1,7 @@
 """Where channels stand and what stands in them, never past the announced head."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,10 @@ async def filled(url: str, *channels: str) -> LogWriter:
     writer = LogWriter(await make_organization(url))
     await writer.write(url, *(writer.event(channel) for channel in channels))
     return writer
+
+
+async def events_of(reader: ChannelReader, *where: Any, **page: Any) -> list[Event]:
+    return (await reader.page(*where, **page)).events
 
 
 def test_heads_do_not_count_what_is_above_the_announced_head(database_url: str) -> None:
@@ -59,10 +64,10 @@ def test_expired_entries_are_hidden_and_move_no_head(database_url: str) -> None:
             assert heads == {"a": ChannelHead(3, 4), "b": ChannelHead(3, 2)}
             assert (await reader.head(org, "a", up_to_seq=5)) == ChannelHead(3, 3)
             assert (await reader.head(org, "a", up_to_seq=4)) == ChannelHead(3, 2)
-            events = await reader.publications(org, "a", up_to_seq=6, limit=10)
+            events = await events_of(reader, org, "a", up_to_seq=6, limit=10)
             assert offsets(events, "a") == [3, 4]
-            assert await reader.publications(org, "b", up_to_seq=6, limit=10) == []
-            backwards = await reader.publications(org, "a", up_to_seq=6, limit=10, reverse=True)
+            assert await events_of(reader, org, "b", up_to_seq=6, limit=10) == []
+            backwards = await events_of(reader, org, "a", up_to_seq=6, limit=10, reverse=True)
             assert offsets(backwards, "a") == [4, 3]
 
     run(work())
@@ -89,8 +94,8 @@ def test_pages_forward_are_contiguous(database_url: str) -> None:
         async with database_at(database_url) as database:
             reader = ChannelReader(database, retention_days=RETENTION_DAYS)
             got: list[int] = []
-            while page := await reader.publications(
-                org, "a", after_offset=got[-1] if got else 0, up_to_seq=15, limit=3
+            while page := await events_of(
+                reader, org, "a", after_offset=got[-1] if got else 0, up_to_seq=15, limit=3
             ):
                 assert len(page) <= 3
                 got += offsets(page, "a")
@@ -105,9 +110,9 @@ def test_pages_backward_go_down_from_the_offset_before(database_url: str) -> Non
         org = writer.organization_id
         async with database_at(database_url) as database:
             reader = ChannelReader(database, retention_days=RETENTION_DAYS)
-            newest = await reader.publications(org, "a", up_to_seq=8, limit=3, reverse=True)
+            newest = await events_of(reader, org, "a", up_to_seq=8, limit=3, reverse=True)
             assert offsets(newest, "a") == [8, 7, 6]
-            older = await reader.publications(org, "a", before_offset=6, up_to_seq=8, limit=3, reverse=True)
+            older = await events_of(reader, org, "a", before_offset=6, up_to_seq=8, limit=3, reverse=True)
             assert offsets(older, "a") == [5, 4, 3]
 
     run(work())
@@ -123,11 +128,9 @@ def test_a_page_stops_at_its_bytes_but_is_never_empty_for_them(
         await writer.write(database_url, *(writer.event("a", data=b"x" * 65_000) for _ in range(5)))
         async with database_at(database_url) as database:
             reader = ChannelReader(database, retention_days=RETENTION_DAYS)
-            page = await reader.publications(
-                org, "a", up_to_seq=5, limit=5, bytes_max=100_000, reverse=reverse
-            )
+            page = await events_of(reader, org, "a", up_to_seq=5, limit=5, bytes_max=100_000, reverse=reverse)
             assert offsets(page, "a") == expected
-            page = await reader.publications(org, "a", up_to_seq=5, limit=5, bytes_max=1, reverse=reverse)
+            page = await events_of(reader, org, "a", up_to_seq=5, limit=5, bytes_max=1, reverse=reverse)
             assert offsets(page, "a") == expected[:1]
 
     run(work())
@@ -141,7 +144,7 @@ def test_an_event_in_several_channels_is_one_event_with_all_its_entries(database
         async with database_at(database_url) as database:
             reader = ChannelReader(database, retention_days=RETENTION_DAYS)
             for channel in ("a", "b", "c"):
-                assert await reader.publications(writer.organization_id, channel, up_to_seq=1, limit=10) == [
+                assert await events_of(reader, writer.organization_id, channel, up_to_seq=1, limit=10) == [
                     event
                 ]
 
@@ -155,6 +158,6 @@ def test_another_organization_sees_nothing(database_url: str) -> None:
         async with database_at(database_url) as database:
             reader = ChannelReader(database, retention_days=RETENTION_DAYS)
             assert await reader.head(stranger, "a", up_to_seq=9) == EMPTY
-            assert await reader.publications(stranger, "a", up_to_seq=9, limit=9) == []
+            assert await events_of(reader, stranger, "a", up_to_seq=9, limit=9) == []
 
     run(work())
