@@ -10,12 +10,13 @@ from adapters.postgres.codec import Page, from_uuid, page_of, to_uuid
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from adapters.telemetry.tasks import Tasks
+from core.channels.visible import History, Stored, Visible, visible
 
 OFFSET_MAX: Final = 2**62
 BYTES_MAX: Final = 2**62
 
-HeadKey = tuple[bytes, str, int]
-"""(organization id, channel, announced head)."""
+HeadKey = tuple[bytes, str, int, bool]
+"""(organization id, channel, announced head, whether its age and what was removed of it are wanted)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class ChannelHead:
 
 
 EMPTY: Final = ChannelHead(1, 0)
+NOTHING_STORED: Final = Stored(1, 0)
 
 
 class ChannelReader:
@@ -45,7 +47,7 @@ class ChannelReader:
         self._retention_days = retention_days
         self._sql = statements("channels")
         self._tasks = Tasks("channels")
-        self._heads: Coalesced[HeadKey, ChannelHead] = Coalesced(self._read_heads, self._tasks)
+        self._heads: Coalesced[HeadKey, Stored] = Coalesced(self._read_heads, self._tasks)
 
     async def heads(
         self, organization_id: bytes, channels: Iterable[str], *, up_to_seq: int
@@ -56,25 +58,38 @@ class ChannelReader:
         whatever organization they are for.
         """
         names = list(dict.fromkeys(channels))
-        found = await asyncio.gather(*(self._heads.get((organization_id, n, up_to_seq)) for n in names))
-        return {name: head or EMPTY for name, head in zip(names, found, strict=True)}
+        found = await asyncio.gather(*(self.head(organization_id, n, up_to_seq=up_to_seq) for n in names))
+        return dict(zip(names, found, strict=True))
 
     async def head(self, organization_id: bytes, channel: str, *, up_to_seq: int) -> ChannelHead:
         """Return where one channel stands, as `heads` does."""
-        return await self._heads.get((organization_id, channel, up_to_seq)) or EMPTY
+        stored = await self._heads.get((organization_id, channel, up_to_seq, False))
+        return EMPTY if stored is None else ChannelHead(stored.first_offset, stored.last_offset)
 
-    async def _read_heads(self, keys: Sequence[HeadKey]) -> dict[HeadKey, ChannelHead]:
+    async def visible(
+        self, organization_id: bytes, channel: str, options: History, *, up_to_seq: int
+    ) -> Visible:
+        """Return what the channel's options show of it; entries above `up_to_seq` do not count.
+
+        Says the same of `last_offset` as `head`. Calls of one tick share a statement with each other and
+        with those for heads.
+        """
+        stored = await self._heads.get((organization_id, channel, up_to_seq, True))
+        return visible(options, stored or NOTHING_STORED)
+
+    async def _read_heads(self, keys: Sequence[HeadKey]) -> dict[HeadKey, Stored]:
         rows = await self._database.fetch(
             self._sql["channel_heads"],
-            [to_uuid(organization_id) for organization_id, _, _ in keys],
-            [channel for _, channel, _ in keys],
-            [up_to_seq for _, _, up_to_seq in keys],
+            [to_uuid(organization_id) for organization_id, _, _, _ in keys],
+            [channel for _, channel, _, _ in keys],
+            [up_to_seq for _, _, up_to_seq, _ in keys],
+            [with_age for _, _, _, with_age in keys],
             self._retention_days,
         )
         found = {}
-        for organization_id, channel, up_to_seq, last, first in rows:
-            head = ChannelHead(last + 1 if first is None else first, last)
-            found[from_uuid(organization_id), channel, up_to_seq] = head
+        for organization_id, channel, up_to_seq, with_age, last, first, removed, age_s in rows:
+            stored = Stored(last + 1 if first is None else first, last, removed, age_s)
+            found[from_uuid(organization_id), channel, up_to_seq, with_age] = stored
         return found
 
     async def page(
@@ -115,3 +130,20 @@ class ChannelReader:
             self._retention_days,
         )
         return page_of(rows)
+
+
+class ChannelFloors:
+    """Takes what channels hold out of sight; the log itself keeps it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = statements("channels")
+
+    async def remove(self, organization_id: bytes, channel: str, *, up_to_offset: int) -> None:
+        """Hide the publications up to this offset from `ChannelReader.visible`, for good.
+
+        Durable when it returns; idempotent; a lower offset than before changes nothing.
+        """
+        await self._database.execute(
+            self._sql["raise_floor"], to_uuid(organization_id), channel, up_to_offset
+        )

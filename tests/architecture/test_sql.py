@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 SQL = ROOT / "adapters/postgres/sql"
 ROOMS = ("core", "adapters", "actors", "gateway", "cli")
 TENANT_TABLES = (
-    *("organizations", "api_keys", "stream_heads", "channel_heads"),
+    *("organizations", "api_keys", "stream_heads", "channel_heads", "channel_floors"),
     *("events", "channel_entries", "idempotency_keys", "resources"),
 )
 ACROSS_ORGANIZATIONS = {

@@ -1,22 +1,33 @@
 -- channel_heads --
 -- Where channels stand: $1 organizations, $2 channels, $3 the announced head of each; entries above it do not count, and
--- those older than $4 days are not seen. `last_offset` is that of the newest entry that counts; without one it is the offset
+-- those older than $5 days are not seen. `last_offset` is that of the newest entry that counts; without one it is the offset
 -- before the oldest entry there is, and without any entry that of the channel. `first_offset` is null when nothing is seen.
-SELECT w.organization_id, w.channel, w.up_to_seq,
+-- What was removed, and the age of the newest entry, are looked up only where $4 says so.
+SELECT w.organization_id, w.channel, w.up_to_seq, w.with_age,
        coalesce(newest."offset", oldest."offset" - 1, h.last_offset) AS last_offset,
-       CASE WHEN newest."offset" IS NOT NULL THEN oldest."offset" END AS first_offset
-  FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS w (organization_id, channel, up_to_seq)
+       CASE WHEN newest."offset" IS NOT NULL THEN oldest."offset" END AS first_offset,
+       coalesce(f.removed_offset, 0) AS removed_offset,
+       extract(epoch FROM now() - v.created_at)::float8 AS age_s
+  FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::boolean[]) AS w (organization_id, channel, up_to_seq, with_age)
   JOIN channel_heads h ON h.organization_id = w.organization_id AND h.channel = w.channel
   LEFT JOIN LATERAL (
-       SELECT e."offset" FROM channel_entries e
+       SELECT e."offset", e.seq, e.day FROM channel_entries e
         WHERE e.organization_id = w.organization_id AND e.channel = w.channel AND e.seq <= w.up_to_seq
-          AND e.day >= (now() AT TIME ZONE 'UTC')::date - $4::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
+          AND e.day >= (now() AT TIME ZONE 'UTC')::date - $5::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
         ORDER BY e."offset" DESC LIMIT 1) AS newest ON true
   LEFT JOIN LATERAL (
        SELECT e."offset" FROM channel_entries e
         WHERE e.organization_id = w.organization_id AND e.channel = w.channel
-          AND e.day >= (now() AT TIME ZONE 'UTC')::date - $4::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
+          AND e.day >= (now() AT TIME ZONE 'UTC')::date - $5::integer AND e.day <= (now() AT TIME ZONE 'UTC')::date + 1
         ORDER BY e."offset" LIMIT 1) AS oldest ON true
+  LEFT JOIN channel_floors f ON w.with_age AND f.organization_id = w.organization_id AND f.channel = w.channel
+  LEFT JOIN events v ON w.with_age AND v.organization_id = w.organization_id AND v.seq = newest.seq AND v.day = newest.day
+
+-- raise_floor --
+-- Take a channel's publications up to offset $3 out of sight. What stands higher already stays.
+INSERT INTO channel_floors AS f (organization_id, channel, removed_offset) VALUES ($1, $2, $3)
+ON CONFLICT (organization_id, channel) DO UPDATE SET removed_offset = excluded.removed_offset
+ WHERE f.removed_offset < excluded.removed_offset
 
 -- publications_after --
 -- A channel's entries after offset $3, none above the announced head $4, oldest first: at most $5 and, but for the first, $6

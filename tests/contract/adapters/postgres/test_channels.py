@@ -1,16 +1,29 @@
 """Where channels stand and what stands in them, never past the announced head."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from adapters.postgres.channels import EMPTY, ChannelHead, ChannelReader
+from adapters.postgres.channels import EMPTY, ChannelFloors, ChannelHead, ChannelReader
+from core.channels.visible import Visible
 from core.streams.event import Event
 from tests.helpers.log import LogWriter, database_at, make_days, make_organization
 from tests.helpers.loop import run
 
 RETENTION_DAYS = 30
+LONG_S = 10**6
+
+
+@dataclass(frozen=True)
+class Shown:
+    history: str
+    history_size: int = 0
+    history_ttl_s: float = 0
+
+
+WHOLE, OFF = Shown("whole"), Shown("off")
 
 
 def offsets(events: list[Event], channel: str) -> list[int]:
@@ -147,6 +160,59 @@ def test_an_event_in_several_channels_is_one_event_with_all_its_entries(database
                 assert await events_of(reader, writer.organization_id, channel, up_to_seq=1, limit=10) == [
                     event
                 ]
+
+    run(work())
+
+
+def test_what_is_visible_follows_the_options_and_ends_at_the_announced_head(database_url: str) -> None:
+    async def work() -> None:
+        writer = await filled(database_url, *["a"] * 5)
+        async with database_at(database_url) as database:
+            reader = ChannelReader(database, retention_days=RETENTION_DAYS)
+
+            async def seen(options: Shown, up_to_seq: int = 5, channel: str = "a") -> Visible:
+                return await reader.visible(writer.organization_id, channel, options, up_to_seq=up_to_seq)
+
+            assert await seen(WHOLE) == Visible(1, 5)
+            assert await seen(OFF) == Visible(6, 5)
+            assert await seen(Shown("window", 2, LONG_S)) == Visible(4, 5)
+            assert await seen(Shown("window", 2, LONG_S), up_to_seq=3) == Visible(2, 3)
+            assert await seen(Shown("window", 2, 0.000_001)) == Visible(6, 5)
+            assert await seen(WHOLE, channel="never") == Visible(1, 0)
+
+    run(work())
+
+
+def test_each_publication_renews_the_time_of_those_before_it(database_url: str) -> None:
+    async def work() -> None:
+        await make_days(database_url, 3)
+        org = await make_organization(database_url)
+        old, today = LogWriter(org, days_back=3), LogWriter(org)
+        await old.write(database_url, old.event("a"), old.event("a"))
+        window = Shown("window", 10, 2 * 86_400)
+        async with database_at(database_url) as database:
+            reader = ChannelReader(database, retention_days=RETENTION_DAYS)
+            assert await reader.visible(org, "a", window, up_to_seq=9) == Visible(3, 2)
+            today.seq, today.offsets = old.seq, dict(old.offsets)
+            await today.write(database_url, today.event("a"))
+            assert await reader.visible(org, "a", window, up_to_seq=9) == Visible(1, 3)
+
+    run(work())
+
+
+def test_what_was_removed_is_out_of_sight_and_stays_in_the_log(database_url: str) -> None:
+    async def work() -> None:
+        writer, other = await filled(database_url, *["a"] * 5), await filled(database_url, *["a"] * 5)
+        org = writer.organization_id
+        async with database_at(database_url) as database:
+            reader, floors = ChannelReader(database, retention_days=RETENTION_DAYS), ChannelFloors(database)
+            await floors.remove(org, "a", up_to_offset=4)
+            await floors.remove(org, "a", up_to_offset=2)
+            assert await reader.visible(org, "a", WHOLE, up_to_seq=5) == Visible(5, 5)
+            assert await reader.visible(org, "a", WHOLE, up_to_seq=3) == Visible(4, 3)
+            assert await reader.visible(other.organization_id, "a", WHOLE, up_to_seq=5) == Visible(1, 5)
+            assert await reader.head(org, "a", up_to_seq=5) == ChannelHead(1, 5)
+            assert len(await events_of(reader, org, "a", up_to_seq=5, limit=9)) == 5
 
     run(work())
 

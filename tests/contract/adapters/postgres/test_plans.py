@@ -14,7 +14,15 @@ from core.streams.append import Needs
 from tests.helpers.log import LogWriter, make_days, make_organization, new_id
 from tests.helpers.loop import run
 
-BIG_TABLES = ("events", "channel_entries", "idempotency_keys", "resources", "channel_heads", "stream_heads")
+BIG_TABLES = (
+    "events",
+    "channel_entries",
+    "idempotency_keys",
+    "resources",
+    "channel_heads",
+    "channel_floors",
+    "stream_heads",
+)
 HOT = (
     "commit.append",
     "commit.read",
