@@ -199,6 +199,9 @@ class Realtime(BaseSettings):
         default=10.0, description="A socket without connect is closed after this with 3502."
     )
     expiry_grace_s: Seconds = Field(default=25.0, description="A connection lives this long past its token.")
+    handshake_s: Seconds = Field(
+        default=5.0, description="For the whole request that opens a socket; then it is dropped."
+    )
     message_bytes_max: Bytes = Field(default=65_536, description="Incoming message; past it close 1009.")
     outbox_bytes_max: Bytes = Field(
         default=1_048_576, description="Unsent bytes of one connection; past it 3008."
@@ -226,6 +229,27 @@ class Realtime(BaseSettings):
     connections_max: Count = Field(default=100_000, description="Sockets per replica; past it 503.")
     drain_s: float = Field(
         default=3.0, ge=0, le=3_600, description="Over which a stopping replica closes its sockets."
+    )
+    origins: str = Field(
+        default="",
+        pattern=r"^[!-~ ]*$",
+        description="Origins whose pages may connect, separated by commas; `*`: any. The installation's own "
+        "always may; empty: that one, and localhost.",
+    )
+    body_s: Seconds = Field(
+        default=10.0, description="For the whole body of an opening or emulation request; then 408."
+    )
+    upstream_calls_max: Count = Field(
+        default=16, description="Emulation calls of one session that wait to be read; past it 503."
+    )
+    upstream_wait_s: Seconds = Field(
+        default=5.0, description="How long such a call waits while too much is unanswered; then 503."
+    )
+    stalled_s: Seconds = Field(
+        default=30.0, description="A stream whose reader takes nothing for this long is cut off."
+    )
+    flush_s: Seconds = Field(
+        default=5.0, description="How long a stream that ends may take to say its last; then it is cut off."
     )
     read_buffer_bytes: Bytes = Field(
         default=1_024, description="First read buffer of a socket; grows as needed."
