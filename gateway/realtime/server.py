@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from picows import ws_create_server
 
 from adapters.postgres.channels import ChannelReader
 from adapters.postgres.streams import LogReader
@@ -27,7 +26,6 @@ from settings import Settings
 
 VERSION = "tidings 0.1.0"
 SWEEP_S = 5.0
-HANDSHAKE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +94,7 @@ class RealtimeServer:
         )
         self._streams = _StreamsServer(config)
         self._serving = self._tasks.spawn("streams", self._streams.serve(sockets=[streams_socket]))
-        self._websockets = await ws_create_server(
-            self._sockets.upgrade,
-            sock=websocket_socket,
-            backlog=4096,
-            websocket_handshake_timeout=HANDSHAKE_S,
-            max_frame_size=settings.realtime.message_bytes_max,
-            read_buffer_init_size=settings.realtime.read_buffer_bytes,
-        )
+        self._websockets = await self._sockets.listen(websocket_socket)
 
     @property
     def sockets(self) -> int:

@@ -1,17 +1,20 @@
 """The WebSocket transport: whole messages in, frames out, close codes with their texts.
 
-picows frames, masks and answers native pings. What it leaves to us: fragments, the limit on a whole
-message, the close handshake, and which request may become a socket at all.
+picows parses frames and refuses those that are wrong in themselves. What it leaves to us: reserved bits,
+fragments, the limit on a whole message, UTF-8, the close handshake, and which request may become a socket
+at all.
 """
 
 import asyncio
 import functools
+import logging
+import socket
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 from picows import (
-    WSCloseCode,
     WSFrame,
     WSListener,
     WSMsgType,
@@ -19,19 +22,22 @@ from picows import (
     WSUpgradeRequest,
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
+    ws_create_server,
 )
 
 from core.connections.codec_json import close_reason
-from core.connections.codes import MESSAGE_TOO_BIG, SLOW
+from core.connections.codes import SLOW
 from core.errors import Code, TidingsError
 from gateway.problems import problem_of
 from gateway.realtime.channel import Wire
 from gateway.realtime.client import Client
+from gateway.realtime.messages import BINARY, PROTOCOL_ERROR, TEXT, Incoming, ViolationError, answer_to
 from gateway.realtime.parts import Replica
 
 PATH = "/connection/websocket"
 HEALTH = "/healthz"
 PROTOBUF = "centrifuge-protobuf"
+BACKLOG = 4_096
 LINGER_S = 5.0
 """How long a peer may take to answer our close frame."""
 
@@ -47,7 +53,7 @@ class WebSocket(WSListener):
         self._authorization = authorization
         self._transport: WSTransport | None = None
         self._client: Client | None = None
-        self._fragments: bytearray | None = None
+        self._incoming = Incoming(sockets.replica.settings.message_bytes_max)
         self._closing = False
 
     # --- what a client uses
@@ -64,9 +70,9 @@ class WebSocket(WSListener):
             return
         self._closing = True
         transport.send_close(code, close_reason(code))  # type: ignore[arg-type]  # any integer is a code on the wire
-        loop = asyncio.get_running_loop()
-        loop.call_soon(self._lost)
-        loop.call_later(LINGER_S, functools.partial(transport.disconnect, graceful=False))
+        asyncio.get_running_loop().call_soon(self._lost)
+        self._writer.resume_reading()  # type: ignore[attr-defined]  # as below: the answer has to be read
+        self._linger(transport)
 
     def pause(self) -> None:
         """Read nothing more: what the peer sends stays in the kernel, and then with the peer."""
@@ -101,37 +107,59 @@ class WebSocket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take one frame; whole messages go to the client."""
-        match frame.msg_type:
-            case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.CONTINUATION:
-                if self._client is not None and not self._closing:
-                    self._take(frame, self._client)
-            case WSMsgType.CLOSE:
-                self._answer_close(transport, frame)
-            case _:
-                return
-
-    def _take(self, frame: WSFrame, client: Client) -> None:
-        if frame.fin and self._fragments is None:
-            client.receive(frame.get_payload_as_bytes())
+        if self._client is None or transport.is_close_frame_sent:
+            # The session is over, whoever ended it: only the answer to our close frame counts.
+            if frame.msg_type == WSMsgType.CLOSE:
+                self._hang_up(transport)
             return
-        fragments = self._fragments
-        if fragments is None:
-            fragments = self._fragments = bytearray()
-        fragments += frame.get_payload_as_memoryview()
-        if len(fragments) > self._sockets.replica.settings.message_bytes_max:
-            client.end(MESSAGE_TOO_BIG)
-        elif frame.fin:
-            self._fragments = None
-            client.receive(bytes(fragments))
+        try:
+            self._take(transport, frame, self._client)
+        except ViolationError as violation:
+            self._fail(transport, violation)
 
-    def _answer_close(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Answer at once with the same code, 1000 if there was none; the session ends with this frame."""
+    def _take(self, transport: WSTransport, frame: WSFrame, client: Client) -> None:
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            raise ViolationError(PROTOCOL_ERROR, "no extension was negotiated")
+        payload, fin, message = frame.get_payload_as_bytes(), bool(frame.fin), None
+        match frame.msg_type:
+            case WSMsgType.TEXT:
+                message = self._incoming.begin(TEXT, payload, fin=fin)
+            case WSMsgType.BINARY:
+                message = self._incoming.begin(BINARY, payload, fin=fin)
+            case WSMsgType.CONTINUATION:
+                message = self._incoming.go_on(payload, fin=fin)
+            case WSMsgType.PING:
+                transport.send_pong(payload)
+            case WSMsgType.CLOSE:
+                self._answer_close(transport, answer_to(payload))
+            case _:  # a pong that nobody asked for says that somebody is there (RFC 6455 §5.5.3)
+                return
+        if message is not None:
+            client.receive(message)
+
+    def _answer_close(self, transport: WSTransport, code: int) -> None:
+        """Answer at once; the session ends with this frame."""
         self._lost()
-        if not self._closing:
-            self._closing = True
-            code = frame.get_close_code()
-            transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
+        self._closing = True
+        transport.send_close(code)  # type: ignore[arg-type]  # any integer is a code on the wire
+        self._hang_up(transport)
+
+    def _fail(self, transport: WSTransport, violation: ViolationError) -> None:
+        """Fail the connection (RFC 6455 §7.1.7): we say why, and read on only to let that arrive."""
+        self._lost()
+        self._closing = True
+        transport.send_close(violation.code, violation.reason)  # type: ignore[arg-type]  # as above
+        self._writer.write_eof()
+        self._linger(transport)
+
+    def _hang_up(self, transport: WSTransport) -> None:
         transport.disconnect()
+        if self.unsent_bytes:
+            self._linger(transport)  # the peer may never read what waits for it
+
+    def _linger(self, transport: WSTransport) -> None:
+        drop = functools.partial(transport.disconnect, graceful=False)
+        asyncio.get_running_loop().call_later(LINGER_S, drop)
 
     def pause_writing(self) -> None:
         """The outbox is full: the client is told, and comes back to recover from the log."""
@@ -156,12 +184,33 @@ class WebSocket(WSListener):
             client.lost()
 
 
+class _Peers(logging.LoggerAdapter[logging.Logger]):
+    """picows logs as an error what a peer does wrong: anybody could fill our logs with it."""
+
+    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
+        self.debug(msg, *args, **kwargs)
+
+
 class Sockets:
     """All sockets of a replica: decides which request becomes one."""
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
         self.open: set[Client] = set()
+
+    async def listen(self, bound: socket.socket) -> asyncio.Server:
+        """Accept sockets from now on."""
+        settings = self.replica.settings
+        return await ws_create_server(
+            self.upgrade,
+            sock=bound,
+            backlog=BACKLOG,
+            logger_name=_Peers(logging.getLogger("picows.sockets"), {}),
+            websocket_handshake_timeout=settings.handshake_s,
+            enable_auto_pong=False,  # a ping with reserved bits has no pong
+            max_frame_size=settings.message_bytes_max,
+            read_buffer_init_size=settings.read_buffer_bytes,
+        )
 
     def upgrade(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         """Return the listener of a new socket, or an HTTP answer."""

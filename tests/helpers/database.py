@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -34,6 +35,13 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """Give the URL of a fresh database, dropped after the test."""
+    with fresh_database(postgres) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """Give the URL of a fresh database, for as long as the block lasts."""
     name = f"test_{next(_numbers)}"
     admin = postgres.dsn.replace("/tidings?", "/postgres?")
     asyncio.run(_execute(admin, f"CREATE DATABASE {name} TEMPLATE tidings STRATEGY file_copy"))
