@@ -50,7 +50,7 @@ async def show() -> None:
         mark = " (default)" if one.organization_id == default else ""
         flags = ("on" if getattr(one, option) else "off" for option in OPTIONS)
         public = encode("org", one.organization_id)
-        table.add_row(public + mark, one.name, one.environment, *flags, one.unknown_namespaces)
+        table.add_row(public + mark, one.name, one.environment, *flags, one.channels.unknown)
     Screen().table(table)
 
 

@@ -10,6 +10,7 @@ from adapters.postgres.queries import statements
 from adapters.postgres.sealing import Sealer
 from core.auth.keys import RANDOM_BYTES, digest, generate
 from core.auth.principal import Organization
+from core.channels.namespace import ChannelRules
 from core.instants import Instant
 from core.ports import Entropy
 
@@ -153,9 +154,9 @@ class AuthStore:
             row["client_publish"],
             row["anonymous"],
             row["client_insecure"],
-            row["unknown_namespaces"],
             self._sealer.open(row["token_secret_sealed"], _place(organization_id)),
             row["require_idempotency_key"],
+            ChannelRules(unknown=row["unknown_namespaces"]),
         )
 
 

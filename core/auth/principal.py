@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from core.auth.scopes import allows
+from core.channels.namespace import ChannelRules
 from core.instants import Instant
 
 
@@ -23,10 +24,10 @@ class Organization:
     client_publish: bool
     anonymous: bool
     client_insecure: bool
-    unknown_namespaces: Literal["allow", "refuse"]
     token_secret: bytes = field(repr=False)
     """Signs connection tokens; opened, so never to be logged or answered."""
     require_idempotency_key: bool = False
+    channels: ChannelRules = field(default_factory=ChannelRules)
 
 
 @dataclass(frozen=True, slots=True)

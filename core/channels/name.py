@@ -10,11 +10,20 @@ PRIVATE: Final = "$"
 USER_BOUNDARY: Final = "#"
 
 _NAME: Final = re.compile(r"[\x20-\x7e]{1,255}")
+_TEXT: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 
 def is_valid(channel: str) -> bool:
     """Say whether this can be a channel: 1 to 255 printable ASCII characters."""
     return _NAME.fullmatch(channel) is not None
+
+
+def is_text(channel: str) -> bool:
+    """Say whether this can be a channel where a namespace has its own rule of names.
+
+    Any text of 1 to 255 characters, none of them a control character.
+    """
+    return _TEXT.fullmatch(channel) is not None
 
 
 def validate(channel: str) -> str:
@@ -36,3 +45,15 @@ def namespace_of(channel: str) -> str:
     """
     head, colon, _ = channel.removeprefix(PRIVATE).partition(":")
     return head if colon else ""
+
+
+def rest_of(channel: str) -> str:
+    """Return what stands behind the first colon; the whole name of a channel without namespace."""
+    _, colon, rest = channel.partition(":")
+    return rest if colon else channel
+
+
+def is_listed(channel: str, user: str) -> bool:
+    """Say whether a channel's name lists this user: behind its last `#`, one of several between commas."""
+    _, boundary, users = channel.rpartition(USER_BOUNDARY)
+    return bool(boundary and user) and user in users.split(",")

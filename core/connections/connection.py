@@ -17,8 +17,8 @@ from enum import Enum
 from math import inf
 from typing import Final
 
+from core.auth.access import refusal_to_publish, refusal_to_read_history, refusal_to_subscribe
 from core.auth.principal import Organization, Principal
-from core.channels.access import refusal_to_publish, refusal_to_read_history, refusal_to_subscribe
 from core.connections.codes import (
     BAD_REQUEST,
     CONNECTION_EXPIRED,

@@ -6,8 +6,8 @@ import orjson
 
 from adapters.postgres.channels import ChannelHead, ChannelReader
 from adapters.postgres.codec import Page
+from core.auth.access import refusal_to_publish, refusal_to_read_history
 from core.auth.principal import Organization
-from core.channels.access import refusal_to_publish, refusal_to_read_history
 from core.errors import Code, TidingsError, bad_parameter
 from core.ids import encode
 from core.ports import LiveFeed

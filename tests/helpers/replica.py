@@ -212,7 +212,6 @@ class Everybody:
             client_publish=False,
             anonymous=True,
             client_insecure=True,
-            unknown_namespaces="allow",
             token_secret=b"",
         )
 

@@ -15,7 +15,6 @@ ORGANIZATION = Organization(
     client_publish=False,
     anonymous=False,
     client_insecure=False,
-    unknown_namespaces="allow",
     token_secret=b"hush-hush",
 )
 

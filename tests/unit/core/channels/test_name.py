@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.channels.name import NAME_CHARACTERS_MAX, is_valid, namespace_of, validate
+from core.channels.name import (
+    NAME_CHARACTERS_MAX,
+    is_listed,
+    is_text,
+    is_valid,
+    namespace_of,
+    rest_of,
+    validate,
+)
 from core.errors import Code, TidingsError
 
 PRINTABLE = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
@@ -53,3 +61,40 @@ def test_the_namespace_stands_before_the_first_colon_without_a_leading_dollar(
     channel: str, namespace: str
 ) -> None:
     assert namespace_of(channel) == namespace
+
+
+@pytest.mark.parametrize(
+    ("channel", "rest"),
+    [("room:1", "1"), ("$room:1:2", "1:2"), (":1", "1"), ("room:", ""), ("$room", "$room")],
+)
+def test_the_rest_stands_behind_the_first_colon(channel: str, rest: str) -> None:
+    assert rest_of(channel) == rest
+
+
+@pytest.mark.parametrize("channel", ["room:1", "r\u00f6m", "\U0001f600", "a" * NAME_CHARACTERS_MAX])
+def test_text_may_leave_ascii(channel: str) -> None:
+    assert is_text(channel)
+
+
+@pytest.mark.parametrize("channel", ["", "a\n", "\x00", "\x7f", "\x85", "\ud800", "a" * 256])
+def test_control_characters_and_halves_of_characters_are_no_text(channel: str) -> None:
+    assert not is_text(channel)
+
+
+@pytest.mark.parametrize(
+    ("channel", "user", "expected"),
+    [
+        ("room#ann", "ann", True),
+        ("room:1#bob,ann", "ann", True),
+        ("#ann", "ann", True),
+        ("room#bob#ann", "ann", True),
+        ("room#ann#bob", "ann", False),
+        ("room#anna", "ann", False),
+        ("room#Ann", "ann", False),
+        ("ann", "ann", False),
+        ("room#", "", False),
+        ("room#ann,", "", False),
+    ],
+)
+def test_a_name_lists_users_behind_its_last_boundary(channel: str, user: str, *, expected: bool) -> None:
+    assert is_listed(channel, user) is expected

@@ -8,6 +8,7 @@ import pytest
 
 from core.auth.principal import Organization, Principal
 from core.auth.scopes import ALL
+from core.channels.namespace import ChannelRules
 from core.connections.connection import (
     Authenticate,
     Close,
@@ -50,8 +51,8 @@ ORGANIZATION = Organization(
     client_publish=True,
     anonymous=True,
     client_insecure=False,
-    unknown_namespaces="refuse",
     token_secret=b"secret",
+    channels=ChannelRules(unknown="refuse"),
 )
 ANN = Principal(ORGANIZATION.organization_id, "user", "ann")
 KEY = Principal(ORGANIZATION.organization_id, "key", "key_1", ALL)

@@ -1,0 +1,214 @@
+"""Namespaces: which channels may do what.
+
+A channel belongs to the namespace before its first colon (`core/channels/name.py`). An organization may give
+a namespace, and the channels without one, options of its own; then nothing holds but what these say, and what
+they don't name is off. Wherever it says nothing, `OWN` holds, what Tidings itself thinks right. Options carry
+the names and the meaning that they have in the Centrifuge world.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import jsonschema_rs
+import msgspec
+
+from core.channels.name import NAME_CHARACTERS_MAX, USER_BOUNDARY, is_text, is_valid, namespace_of, rest_of
+
+WITHOUT_NAMESPACE: Final = "_"
+"""Stands for the channels without namespace where namespaces are listed."""
+NAMESPACES_MAX: Final = 1_000
+"""That one organization may have; they are read and kept together."""
+REGEX_CHARACTERS_MAX: Final = 1_000
+REGEX_BYTES_MAX: Final = 1_048_576
+"""Of one compiled expression."""
+REGEXES_MAX: Final = 1_024
+"""Compiled expressions that a process keeps."""
+COUNT_MAX: Final = 2**31 - 1
+BELIEVED_S: Final = 1.0
+"""How long a process believes the rules that it has read."""
+IN_FORCE_AFTER_S: Final = 2 * BELIEVED_S
+"""When a change holds everywhere for certain; whoever promises that waits for it."""
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the channels of one namespace may do. Everything is off when absent.
+
+    `history`: what those who speak the Centrifuge protocol see of the log (`core/channels/visible.py`).
+    `ephemeral`: publications are not stored, delivered at most once and without an offset. `guard_private`:
+    what is allowed to clients at large ends at the names with `$` or `#`, where only subscribers may.
+    `occupancy`: a system channel tells when the first subscriber comes and the last one goes.
+    """
+
+    presence: bool = False
+    join_leave: bool = False
+    force_push_join_leave: bool = False
+    force_positioning: bool = False
+    allow_positioning: bool = False
+    force_recovery: bool = False
+    force_recovery_mode: Literal["stream", "cache"] = "stream"
+    allow_recovery: bool = False
+    history: Literal["whole", "window", "off"] = "off"
+    history_size: _Count = 0
+    history_ttl_s: _Count = 0
+    delta_publish: bool = False
+    allowed_delta_types: tuple[Literal["fossil"], ...] = ()
+    allow_tags_filter: bool = False
+    allow_user_limited_channels: bool = False
+    allow_subscribe_for_client: bool = False
+    allow_subscribe_for_anonymous: bool = False
+    allow_publish_for_client: bool = False
+    allow_publish_for_anonymous: bool = False
+    allow_publish_for_subscriber: bool = False
+    allow_history_for_client: bool = False
+    allow_history_for_anonymous: bool = False
+    allow_history_for_subscriber: bool = False
+    allow_presence_for_client: bool = False
+    allow_presence_for_anonymous: bool = False
+    allow_presence_for_subscriber: bool = False
+    publication_data_format: Literal["", "json", "json_object", "binary"] = ""
+    channel_regex: Annotated[str, msgspec.Meta(max_length=REGEX_CHARACTERS_MAX)] = ""
+    subscribe_proxy: bool = False
+    publish_proxy: bool = False
+    ephemeral: bool = False
+    guard_private: bool = False
+    occupancy: bool = False
+
+
+OWN: Final = Options(
+    allow_positioning=True,
+    allow_recovery=True,
+    history="whole",
+    delta_publish=True,
+    allowed_delta_types=("fossil",),
+    allow_tags_filter=True,
+    allow_subscribe_for_client=True,
+    allow_subscribe_for_anonymous=True,
+    allow_history_for_client=True,
+    allow_history_for_anonymous=True,
+    allow_history_for_subscriber=True,
+    publication_data_format="json",
+    guard_private=True,
+)
+"""Where nothing is configured. Clients then publish where the organization's `client_publish` is on."""
+
+
+class PersonalChannel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The channel of its own that every user's connection is subscribed to.
+
+    `single_connection`: a new connection of the user ends the others.
+    """
+
+    enabled: bool = False
+    namespace: Annotated[
+        str, msgspec.Meta(pattern=r"^([-a-zA-Z0-9_.]{2,})?$", max_length=NAME_CHARACTERS_MAX)
+    ] = ""
+    single_connection: bool = False
+
+
+class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an organization demands of connections, whatever the channel.
+
+    A limit of 0 is left to the installation.
+    """
+
+    user_personal_channel: PersonalChannel = PersonalChannel()
+    channels_max: _Count = 0
+    connections_per_user_max: _Count = 0
+    channel_characters_max: Annotated[int, msgspec.Meta(ge=1, le=NAME_CHARACTERS_MAX)] = NAME_CHARACTERS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRules:
+    """All rules of one organization.
+
+    `unknown`: whether channels of a namespace that is neither configured nor a resource type exist.
+    """
+
+    without: Options = OWN
+    namespaces: Mapping[str, Options] = field(default_factory=dict)
+    unknown: Literal["allow", "refuse"] = "allow"
+    clients: ClientOptions = field(default_factory=ClientOptions)
+
+    def options_of(self, channel: str, types: AbstractSet[str]) -> Options | None:
+        """Return what holds for a channel; None: its namespace is unknown.
+
+        `types`: the names of the resource types, which are known namespaces, configured or not.
+        """
+        namespace = namespace_of(channel)
+        if not namespace:
+            return self.without
+        options = self.namespaces.get(namespace)
+        if options is not None:
+            return options
+        return OWN if self.unknown == "allow" or namespace in types else None
+
+    def personal_channel(self, user: str) -> str:
+        """Return the personal channel of a user; "" when there is none."""
+        personal = self.clients.user_personal_channel
+        if not personal.enabled or not user:
+            return ""
+        namespace = f"{personal.namespace}:" if personal.namespace else ""
+        channel = f"{namespace}{USER_BOUNDARY}{user}"
+        return channel if is_valid(channel) else ""
+
+
+def fits_name(rules: ChannelRules, options: Options, channel: str) -> bool:
+    """Say whether a channel of these options can have this name."""
+    if len(channel.encode(errors="surrogatepass")) > rules.clients.channel_characters_max:
+        return False
+    if not options.channel_regex:
+        return is_valid(channel)
+    # What the expression sees is the name behind the namespace, as in the Centrifuge world.
+    return is_text(channel) and _matcher(options.channel_regex).is_valid(rest_of(channel))
+
+
+def faults_of(options: Options) -> list[tuple[str, str, str]]:
+    """Return what is wrong with options whose types are right, as (pointer, code, detail)."""
+    faults = []
+    if options.history == "window":
+        sizes = {"history_size": options.history_size, "history_ttl_s": options.history_ttl_s}
+        faults += [
+            (f"#/{name}", "too_small", "A window has a size and a time, both above 0.")
+            for name, size in sizes.items()
+            if not size
+        ]
+    if options.channel_regex and not _is_regex(options.channel_regex):
+        detail = "No regular expression, or one that takes too much memory; RE2's syntax, no look-around."
+        faults.append(("#/channel_regex", "pattern", detail))
+    return faults
+
+
+def _is_regex(regex: str) -> bool:
+    try:
+        _matcher(regex)
+    except jsonschema_rs.ValidationError:
+        return False
+    return True
+
+
+@lru_cache(REGEXES_MAX)
+def _matcher(regex: str) -> jsonschema_rs.Draft202012Validator:
+    # An engine that takes linear time whatever the expression is: one tenant's must not stop the others.
+    engine = jsonschema_rs.RegexOptions(size_limit=REGEX_BYTES_MAX)
+    return jsonschema_rs.Draft202012Validator({"pattern": regex}, pattern_options=engine, offline=True)
+
+
+def stored_options(stored: Mapping[str, Any]) -> Options:
+    """Return options as they were stored; what only a newer release knows is left out."""
+    return _known(Options, stored)
+
+
+def stored_client_options(stored: Mapping[str, Any]) -> ClientOptions:
+    """Return the options of connections as they were stored, like `stored_options`."""
+    return _known(ClientOptions, stored)
+
+
+def _known(kind: type[S], stored: Mapping[str, Any]) -> S:
+    return msgspec.convert({name: stored[name] for name in kind.__struct_fields__ if name in stored}, kind)
