@@ -227,6 +227,31 @@ class Realtime(BaseSettings):
         default=1_000, description="Events noted for one subscription that catches up; more is re-read."
     )
     connections_max: Count = Field(default=100_000, description="Sockets per replica; past it 503.")
+    address_connects_per_s: float = Field(
+        default=500.0, gt=0, description="Connections that one address may open, per replica; past it 429."
+    )
+    address_connects_burst: Count = Field(
+        default=1_000, ge=1, description="How many of them at once, after a pause."
+    )
+    address_connections_max: Count = Field(
+        default=20_000, description="Connections of one address, per replica; past it 429."
+    )
+    organization_connects_per_s: float = Field(
+        default=500.0,
+        gt=0,
+        description="Clients of one organization that may connect, per replica; past it error 111.",
+    )
+    organization_connects_burst: Count = Field(
+        default=1_000, ge=1, description="How many of them at once, after a pause."
+    )
+    organization_connections_max: Count = Field(
+        default=100_000, description="Connected clients of one organization, per replica; past it error 111."
+    )
+    admissions_max: Count = Field(
+        default=100_000,
+        ge=1,
+        description="Addresses, and organizations, whose rate a replica counts; the idle ones leave.",
+    )
     drain_s: float = Field(
         default=3.0, ge=0, le=3_600, description="Over which a stopping replica closes its sockets."
     )

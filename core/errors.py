@@ -43,6 +43,7 @@ class Code(Enum):
     CREDENTIAL_INVALID = "credential_invalid"
     CREDENTIAL_EXPIRED = "credential_expired"
     PERMISSION_DENIED = "permission_denied"
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed"
     ORGANIZATION_SUSPENDED = "organization_suspended"
     NOT_FOUND = "not_found"
     ROUTE_NOT_FOUND = "route_not_found"
@@ -60,9 +61,12 @@ class Code(Enum):
     URI_TOO_LONG = "uri_too_long"
     MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
     HEADERS_TOO_LARGE = "headers_too_large"
+    UPGRADE_REQUIRED = "upgrade_required"
     VALIDATION_FAILED = "validation_failed"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     RULE_VIOLATED = "rule_violated"
+    RATE_LIMITED = "rate_limited"
+    CONCURRENCY_LIMITED = "concurrency_limited"
     INTERNAL = "internal"
     BAD_GATEWAY = "bad_gateway"
     DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -147,6 +151,14 @@ REGISTRY: Final[dict[Code, Row]] = {
     Code.PERMISSION_DENIED: _R(
         403, 103, 3507, "never", "Permission denied", "Use a credential that has required_scope."
     ),
+    Code.ORIGIN_NOT_ALLOWED: _R(
+        403,
+        103,
+        3507,
+        "never",
+        "Origin not allowed",
+        "Add the page's origin to TIDINGS_REALTIME_ORIGINS, or connect from one that is there.",
+    ),
     Code.ORGANIZATION_SUSPENDED: _R(
         403, 103, 3507, "never", "Organization suspended", "Ask the operator of this installation."
     ),
@@ -215,6 +227,9 @@ REGISTRY: Final[dict[Code, Row]] = {
     Code.HEADERS_TOO_LARGE: _R(
         431, 107, 3501, "never", "Headers too large", "Keep all headers within 15 KiB and 100 lines."
     ),
+    Code.UPGRADE_REQUIRED: _R(
+        426, 107, 3501, "never", "Upgrade required", "Ask for a WebSocket of version 13 (RFC 6455)."
+    ),
     Code.VALIDATION_FAILED: _R(
         422, 107, 3501, "never", "Validation failed", "Correct the fields listed in errors."
     ),
@@ -222,6 +237,12 @@ REGISTRY: Final[dict[Code, Row]] = {
         422, 107, 3501, "never", "Idempotency key reused", "Use a new key for another request."
     ),
     Code.RULE_VIOLATED: _R(422, 107, 3501, "never", "Rule violated", "Correct what detail names."),
+    Code.RATE_LIMITED: _R(
+        429, 111, 3013, "after", "Too many requests", "Wait for Retry-After, then try again."
+    ),
+    Code.CONCURRENCY_LIMITED: _R(
+        429, 111, 3013, "after", "Too many at once", "Close connections that are not needed, or wait."
+    ),
     Code.INTERNAL: _R(
         500,
         100,

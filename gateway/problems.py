@@ -10,7 +10,10 @@ MEDIA_TYPE: Final = "application/problem+json"
 ERRORS_MAX: Final = 20
 RETRY_AFTER_S: Final = 1
 
+_QUOTA: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 _TYPES: Final = {
+    Code.RATE_LIMITED: _QUOTA,
+    Code.CONCURRENCY_LIMITED: _QUOTA,
     Code.CAPACITY_REDUCED: "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
 }
 # Members of a `TidingsError` that become headers, or nothing, and never stand in the document.
@@ -55,8 +58,8 @@ def problem_of(error: TidingsError, *, request_id: str = "", origin: str = "") -
     if request_id:
         problem["request_id"] = request_id
     problem["doc_url"] = page
-    if code is Code.CAPACITY_REDUCED:
-        problem["violated-policies"] = []
+    if code in _TYPES:
+        problem["violated-policies"] = []  # unless a member below names some
     for name, value in members.items():
         if name not in _NOT_IN_THE_DOCUMENT:
             problem[name] = value[:ERRORS_MAX] if name == "errors" else value
