@@ -6,13 +6,13 @@ READY := $(VENV)/ready
 PYTEST := $(BIN)/pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help up test unit contract conformance e2e faults check fmt docs bench setup
+.PHONY: help up test unit contract conformance e2e faults check fmt docs proto bench setup
 
 help:
 	@echo "make up      set everything up and run the whole system (Ctrl-C stops it)"
 	@echo "make test    set everything up and run every kind of test but the long faults"
 	@echo "make check   lint, types, import law"
-	@echo "also: unit contract conformance e2e faults bench fmt docs"
+	@echo "also: unit contract conformance e2e faults bench fmt docs proto"
 
 up: setup
 	@$(BIN)/tidings up
@@ -53,6 +53,14 @@ fmt: setup
 
 docs: setup
 	$(BIN)/python docs/generate.py
+
+# The protobuf module of core/connections/client.proto. Only its maker needs the compiler, so that is no dependency.
+PROTO := core/connections/client
+proto: setup
+	$(BIN)/uv run --no-project --with grpcio-tools==1.85.1 python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. $(PROTO).proto
+	for file in $(PROTO)_pb2.py $(PROTO)_pb2.pyi; do \
+		(echo '# Generated from client.proto by `make proto`: change that, not this.' && cat $$file) > $$file.new && mv $$file.new $$file; \
+	done
 
 setup: $(READY)
 
