@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from adapters.postgres.codec import from_timestamp, from_uuid, to_timestamp, to_uuid
+from adapters.postgres.namespaces import rules_of
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from adapters.postgres.sealing import Sealer
 from core.auth.keys import RANDOM_BYTES, digest, generate
 from core.auth.principal import Organization
-from core.channels.namespace import ChannelRules
 from core.instants import Instant
 from core.ports import Entropy
 
@@ -156,7 +156,7 @@ class AuthStore:
             row["client_insecure"],
             self._sealer.open(row["token_secret_sealed"], _place(organization_id)),
             row["require_idempotency_key"],
-            ChannelRules(unknown=row["unknown_namespaces"]),
+            rules_of(row),
         )
 
 

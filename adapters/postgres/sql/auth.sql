@@ -3,14 +3,20 @@
 SELECT organization_id, api_key_id, name, scopes, expires_at, revoked_at FROM api_keys WHERE digest = $1
 
 -- organization --
--- One organization and its options.
+-- One organization, its options and all its namespaces.
 SELECT organization_id, name, environment, status, client_publish, anonymous, client_insecure, unknown_namespaces,
-       require_idempotency_key, token_secret_sealed FROM organizations WHERE organization_id = $1
+       require_idempotency_key, token_secret_sealed, channel_options,
+       (SELECT coalesce(json_object_agg(n.name, n.options), '{}') FROM channel_namespaces n
+         WHERE n.organization_id = o.organization_id) AS namespaces
+  FROM organizations o WHERE organization_id = $1
 
 -- organizations --
 -- All of them, for the operator.
 SELECT organization_id, name, environment, status, client_publish, anonymous, client_insecure, unknown_namespaces,
-       require_idempotency_key, token_secret_sealed FROM organizations ORDER BY created_at, organization_id LIMIT $1
+       require_idempotency_key, token_secret_sealed, channel_options,
+       (SELECT coalesce(json_object_agg(n.name, n.options), '{}') FROM channel_namespaces n
+         WHERE n.organization_id = o.organization_id) AS namespaces
+  FROM organizations o ORDER BY created_at, organization_id LIMIT $1
 
 -- insert_organization --
 -- A new tenant.

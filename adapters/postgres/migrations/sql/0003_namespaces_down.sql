@@ -1,0 +1,2 @@
+ALTER TABLE organizations DROP COLUMN channel_options;
+DROP TABLE channel_namespaces;
