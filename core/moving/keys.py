@@ -1,0 +1,235 @@
+"""What becomes of the keys of a Centrifugo configuration that nothing is read from.
+
+Keys are those of version 6; `FLAT` gives the names that versions 4 and 5 had for them.
+"""
+
+import re
+from typing import Any, Final
+
+from core.moving.durations import seconds_of
+from core.moving.source import SAME, UNAVAILABLE, Source, Verdict
+
+_STORED: Final = "publications are in PostgreSQL, presence in Redis, on every installation"
+_EDGE: Final = "addresses and certificates are the edge's, in the installation's settings"
+_SERVED: Final = "served on every installation, under the same path"
+_BUFFERS: Final = "buffers are sized by themselves"
+_KEYED_PART: Final = re.compile(r"\.(map|shared_poll)[._]")
+_INBOUND: Final = "nothing is consumed from elsewhere: publish over REST or /api"
+_KEYED: Final = "channels hold publications in their order, no maps and no polls"
+_UNASKED: Final = "not in use"
+_NO_GRPC: Final = "there is no gRPC, only HTTP"
+
+VERDICTS: Final[dict[str, tuple[Verdict, str]]] = {
+    "engine": (SAME, _STORED),
+    "broker": (SAME, _STORED),
+    "presence_manager": (SAME, _STORED),
+    "controller": (SAME, _STORED),
+    "map_broker": (UNAVAILABLE, _KEYED),
+    "shared_poll": (UNAVAILABLE, _KEYED),
+    "consumers": (UNAVAILABLE, _INBOUND),
+    "http_server": (UNAVAILABLE, _EDGE),
+    "log": (UNAVAILABLE, "logs are the installation's: JSON lines, or text on a terminal"),
+    "admin": (UNAVAILABLE, "there is no admin page: see `tidings status` and `tidings doctor`"),
+    "grpc_api": (UNAVAILABLE, _NO_GRPC),
+    "uni_grpc": (UNAVAILABLE, _NO_GRPC),
+    "webtransport": (UNAVAILABLE, "clients fall back to WebSocket by themselves"),
+    "websocket": (SAME, _BUFFERS),
+    "websocket.disabled": (UNAVAILABLE, "WebSocket is served on every installation"),
+    "websocket.compression": (UNAVAILABLE, "frames are made once for all receivers, so none is compressed"),
+    "sse": (SAME, _SERVED),
+    "http_stream": (SAME, _SERVED),
+    "uni_websocket": (SAME, _SERVED),
+    "uni_sse": (SAME, _SERVED),
+    "uni_http_stream": (SAME, _SERVED),
+    "uni_sse.connect_code_to_http_response": (UNAVAILABLE, "codes are those of the protocol"),
+    "uni_http_stream.connect_code_to_http_response": (UNAVAILABLE, "codes are those of the protocol"),
+    "emulation": (SAME, _SERVED),
+    "prometheus": (SAME, "/metrics of every replica"),
+    "health": (SAME, "/healthz and /readyz of every replica"),
+    "swagger": (UNAVAILABLE, "there is no such page"),
+    "debug": (UNAVAILABLE, "there is no such page"),
+    "dev": (UNAVAILABLE, "there is no such page"),
+    "init": (UNAVAILABLE, "there is no such endpoint"),
+    "opentelemetry": (UNAVAILABLE, "a setting of the installation: OTEL_EXPORTER_OTLP_ENDPOINT"),
+    "graphite": (UNAVAILABLE, "scrape /metrics"),
+    "usage_stats": (SAME, "nothing is ever sent anywhere"),
+    "node": (UNAVAILABLE, "replicas are named by themselves"),
+    "pid_file": (UNAVAILABLE, "processes are Ray's"),
+    "enable_unreleased_features": (UNAVAILABLE, "nothing unreleased is in a release"),
+    "client.allowed_origins": (UNAVAILABLE, "a setting of the installation"),
+    "client.concurrency": (SAME, "commands wait for nothing but the database"),
+    "client.presence_update_interval": (SAME, "presence is kept by replicas, not by clients"),
+    "client.channel_position_check_delay": (SAME, "positions are checked all the time"),
+    "client.channel_position_max_time_lag": (SAME, "positions are checked all the time"),
+    "client.recovery_max_publication_limit": (SAME, "recovery has no limit: it goes on page by page"),
+    "client.connect_include_server_time": (UNAVAILABLE, "the connect reply tells no time"),
+    "client.connection_rate_limit": (UNAVAILABLE, "new connections are limited by the edge, per address"),
+    "client.insecure_skip_token_signature_verify": (UNAVAILABLE, "no token is believed unverified"),
+    "client.user_id_http_header": (
+        UNAVAILABLE,
+        "no header says who a user is: use tokens or a connect proxy",
+    ),
+    "client.disallow_anonymous_connection_tokens": (
+        UNAVAILABLE,
+        "tokens without a user are let in: give each token a `sub`",
+    ),
+    "client.connect_code_to_unidirectional_disconnect": (UNAVAILABLE, "codes are those of the protocol"),
+    "channel.history_meta_ttl": (SAME, "offsets and epoch stay as long as the log itself"),
+    "client.proxy": (SAME, _UNASKED),
+    "channel.proxy": (SAME, _UNASKED),
+    "proxies": (SAME, _UNASKED),
+    "rpc.proxy": (SAME, _UNASKED),
+    "rpc.namespaces": (SAME, _UNASKED),
+    "rpc.without_namespace": (SAME, _UNASKED),
+    "rpc.ping": (UNAVAILABLE, "RPC goes to your backend alone"),
+    "http_api.external": (SAME, "/api stands where everything else does: behind the edge"),
+    "http_api.disabled": (SAME, "without a key nobody can use it"),
+}
+"""A key, or what its keys begin with: the longest one counts."""
+
+SETTINGS: Final[dict[str, tuple[Any, str]]] = {
+    "client.ping_interval": ("25s", "TIDINGS_REALTIME_PING_S"),
+    "client.pong_timeout": ("8s", "TIDINGS_REALTIME_PONG_S"),
+    "client.stale_close_delay": ("10s", "TIDINGS_REALTIME_CONNECT_S"),
+    "client.expired_close_delay": ("25s", "TIDINGS_REALTIME_EXPIRY_GRACE_S"),
+    "client.expired_sub_close_delay": ("25s", "TIDINGS_REALTIME_EXPIRY_GRACE_S"),
+    "client.queue_max_size": (1_048_576, "TIDINGS_REALTIME_OUTBOX_BYTES_MAX"),
+    "client.history_max_publication_limit": (300, "TIDINGS_REALTIME_HISTORY_MAX"),
+    "client.connection_limit": (0, "TIDINGS_REALTIME_CONNECTIONS_MAX"),
+    "websocket.message_size_limit": (65_536, "TIDINGS_REALTIME_MESSAGE_BYTES_MAX"),
+    "uni_websocket.message_size_limit": (65_536, "TIDINGS_REALTIME_MESSAGE_BYTES_MAX"),
+    "emulation.max_request_body_size": (65_536, "TIDINGS_REALTIME_MESSAGE_BYTES_MAX"),
+    "sse.max_request_body_size": (65_536, "TIDINGS_REALTIME_MESSAGE_BYTES_MAX"),
+    "http_stream.max_request_body_size": (65_536, "TIDINGS_REALTIME_MESSAGE_BYTES_MAX"),
+    "shutdown.timeout": ("30s", "TIDINGS_REALTIME_DRAIN_S"),
+}
+"""What the installation has a setting for: (the value that is as good as the setting's default, its name)."""
+
+PATHS: Final[dict[str, str]] = {
+    "websocket.handler_prefix": "/connection/websocket",
+    "sse.handler_prefix": "/connection/sse",
+    "http_stream.handler_prefix": "/connection/http_stream",
+    "emulation.handler_prefix": "/emulation",
+    "uni_websocket.handler_prefix": "/connection/uni_websocket",
+    "uni_sse.handler_prefix": "/connection/uni_sse",
+    "uni_http_stream.handler_prefix": "/connection/uni_http_stream",
+    "http_api.handler_prefix": "/api",
+    "prometheus.handler_prefix": "/metrics",
+    "health.handler_prefix": "/healthz",
+}
+"""Where things are served: always there."""
+
+MARKS: Final[dict[str, str]] = {
+    "channel.private_prefix": "$",
+    "channel.namespace_boundary": ":",
+    "channel.user_boundary": "#",
+    "channel.user_separator": ",",
+    "rpc.namespace_boundary": ":",
+}
+"""What names of channels are read by. Read otherwise, a name could let in whom it should not: refused."""
+
+_OFF: Final = frozenset({"", "0", "f", "false"})
+_SWITCHES: Final = frozenset(
+    {
+        "enabled", "disabled", "insecure", "external", "compression", "disallow_anonymous_connection_tokens",
+        "insecure_skip_token_signature_verify", "connect_include_server_time", "reflection",
+    }
+)  # fmt: skip
+
+FLAT: Final[dict[str, str]] = {
+    "token_hmac_secret_key": "client.token.hmac_secret_key",
+    "token_rsa_public_key": "client.token.rsa_public_key",
+    "token_ecdsa_public_key": "client.token.ecdsa_public_key",
+    "token_jwks_public_endpoint": "client.token.jwks_public_endpoint",
+    "token_audience": "client.token.audience",
+    "token_audience_regex": "client.token.audience_regex",
+    "token_issuer": "client.token.issuer",
+    "token_issuer_regex": "client.token.issuer_regex",
+    "token_user_id_claim": "client.token.user_id_claim",
+    "separate_subscription_token_config": "client.subscription_token.enabled",
+    "subscription_token_hmac_secret_key": "client.subscription_token.hmac_secret_key",
+    "subscription_token_rsa_public_key": "client.subscription_token.rsa_public_key",
+    "subscription_token_ecdsa_public_key": "client.subscription_token.ecdsa_public_key",
+    "subscription_token_jwks_public_endpoint": "client.subscription_token.jwks_public_endpoint",
+    "api_key": "http_api.key",
+    "api_insecure": "http_api.insecure",
+    "client_insecure": "client.insecure",
+    "allowed_origins": "client.allowed_origins",
+    "allow_anonymous_connect_without_token": "client.allow_anonymous_connect_without_token",
+    "disallow_anonymous_connection_tokens": "client.disallow_anonymous_connection_tokens",
+    "client_channel_limit": "client.channel_limit",
+    "client_user_connection_limit": "client.user_connection_limit",
+    "client_queue_max_size": "client.queue_max_size",
+    "client_history_max_publication_limit": "client.history_max_publication_limit",
+    "client_recovery_max_publication_limit": "client.recovery_max_publication_limit",
+    "ping_interval": "client.ping_interval",
+    "pong_timeout": "client.pong_timeout",
+    "channel_max_length": "channel.max_length",
+    "user_subscribe_to_personal": "client.subscribe_to_user_personal_channel.enabled",
+    "user_personal_channel_namespace": "client.subscribe_to_user_personal_channel.personal_channel_namespace",
+    "user_personal_single_connection": "client.subscribe_to_user_personal_channel.single_connection",
+    "proxy_connect_endpoint": "client.proxy.connect.endpoint",
+    "proxy_connect_timeout": "client.proxy.connect.timeout",
+    "proxy_refresh_endpoint": "client.proxy.refresh.endpoint",
+    "proxy_refresh_timeout": "client.proxy.refresh.timeout",
+    "proxy_subscribe_endpoint": "channel.proxy.subscribe.endpoint",
+    "proxy_subscribe_timeout": "channel.proxy.subscribe.timeout",
+    "proxy_publish_endpoint": "channel.proxy.publish.endpoint",
+    "proxy_publish_timeout": "channel.proxy.publish.timeout",
+    "proxy_rpc_endpoint": "rpc.proxy.endpoint",
+    "proxy_rpc_timeout": "rpc.proxy.timeout",
+    "address": "http_server.address",
+    "port": "http_server.port",
+    "internal_port": "http_server.internal_port",
+    "log_level": "log.level",
+    "redis_address": "engine.redis.address",
+}
+
+FLAT_OPTIONS: Final[dict[str, str]] = {
+    "proxy_subscribe": "subscribe_proxy_enabled",
+    "proxy_publish": "publish_proxy_enabled",
+}
+
+
+def judge_the_rest(source: Source) -> None:
+    """Give every key that was found and not read its row."""
+    for key, value in source.values.items():
+        if key not in source.rows:
+            _judge(source, key, value)
+
+
+def _judge(source: Source, key: str, value: Any) -> None:
+    if key in MARKS:
+        if value == MARKS[key]:
+            source.note(key, SAME, "names of channels are read the same way")
+        else:
+            source.refuse(key, f"names of channels are read by {MARKS[key]!r} alone")
+    elif key in PATHS:
+        same = value == PATHS[key]
+        source.note(key, SAME if same else UNAVAILABLE, f"served under {PATHS[key]}")
+    elif key in SETTINGS:
+        default, setting = SETTINGS[key]
+        same = _measure(value) == _measure(default)
+        source.note(key, SAME if same else UNAVAILABLE, f"a setting of the installation: {setting}")
+    elif key.rpartition(".")[2] in _SWITCHES and str(value).lower() in _OFF:
+        source.note(key, SAME, "off")
+    else:
+        source.note(key, *_verdict(key))
+
+
+def _measure(value: Any) -> Any:
+    try:
+        return seconds_of(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _verdict(key: str) -> tuple[Verdict, str]:
+    if key.startswith(("channel.namespaces.", "channel.without_namespace.")) and _KEYED_PART.search(key):
+        return UNAVAILABLE, _KEYED
+    parts = key.split(".")
+    for end in range(len(parts), 0, -1):
+        verdict = VERDICTS.get(".".join(parts[:end]))
+        if verdict is not None:
+            return verdict
+    return UNAVAILABLE, "neither system knows this key: is it spelled right?"

@@ -1,0 +1,66 @@
+"""The options of one namespace: what of them is known here, under names that are mostly the same."""
+
+from typing import Any, Final
+
+import msgspec
+
+from core.channels.namespace import Options
+from core.moving.source import SAME, UNAVAILABLE, Source
+
+_FLAGS: Final = (
+    "presence", "join_leave", "force_push_join_leave", "force_positioning", "allow_positioning",
+    "force_recovery", "allow_recovery", "delta_publish", "allow_tags_filter", "allow_user_limited_channels",
+    "allow_subscribe_for_client", "allow_subscribe_for_anonymous", "allow_publish_for_client",
+    "allow_publish_for_anonymous", "allow_publish_for_subscriber", "allow_history_for_client",
+    "allow_history_for_anonymous", "allow_history_for_subscriber", "allow_presence_for_client",
+    "allow_presence_for_anonymous", "allow_presence_for_subscriber",
+)  # fmt: skip
+_OTHERS: Final = (
+    "history_size", "history_ttl", "history_meta_ttl", "force_recovery_mode", "allowed_delta_types",
+    "publication_data_format", "channel_regex", "subscribe_proxy_enabled", "publish_proxy_enabled",
+    "sub_refresh_proxy_enabled", "subscribe_stream_proxy_enabled", "subscription_type",
+)  # fmt: skip
+NAMES: Final = (*_FLAGS, *_OTHERS)
+
+_KEPT: Final = "what history and recovery show; the log itself keeps its whole retention"
+_ABSENT: Final = {
+    "sub_refresh_proxy_enabled": "subscriptions are prolonged by tokens",
+    "subscribe_stream_proxy_enabled": "a backend is asked, it does not stream",
+    "subscribe_stream_proxy_bidirectional": "a backend is asked, it does not stream",
+}
+
+
+def options_of(source: Source, prefix: str, data_format: str) -> Options:
+    """Return the options under a key; where they name no format of data, `data_format` holds.
+
+    Options that can't be read are refused as a whole, and come out as if there were none.
+    """
+    found: dict[str, Any] = {name: source.flag(f"{prefix}.{name}") for name in _FLAGS}
+    size, ttl_s = (
+        source.number(f"{prefix}.history_size", _KEPT),
+        source.seconds(f"{prefix}.history_ttl", _KEPT),
+    )
+    if size and ttl_s >= 1:
+        found |= {"history": "window", "history_size": size, "history_ttl_s": int(ttl_s)}
+    found["force_recovery_mode"] = source.text(f"{prefix}.force_recovery_mode") or "stream"
+    found["allowed_delta_types"] = source.texts(f"{prefix}.allowed_delta_types")
+    found["publication_data_format"] = source.text(f"{prefix}.publication_data_format") or data_format
+    found["channel_regex"] = source.text(f"{prefix}.channel_regex")
+    found["subscribe_proxy"] = source.flag(f"{prefix}.subscribe_proxy_enabled")
+    found["publish_proxy"] = source.flag(f"{prefix}.publish_proxy_enabled")
+    source.seconds(f"{prefix}.history_meta_ttl")
+    source.note(f"{prefix}.history_meta_ttl", SAME, "offsets and epoch stay as long as the log itself")
+    for name, why in _ABSENT.items():
+        is_on = source.flag(f"{prefix}.{name}")
+        source.note(f"{prefix}.{name}", UNAVAILABLE if is_on else SAME, why)
+    if (kind := source.text(f"{prefix}.subscription_type")) not in ("", "stream"):
+        source.note(
+            f"{prefix}.subscription_type", UNAVAILABLE, f"{kind}: channels hold publications in their order"
+        )
+    try:
+        return msgspec.convert(found, Options)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).rpartition(" - at `$.")
+        option = place.partition("[")[0].rstrip("`")
+        source.refuse(f"{prefix}.{option}", message.lower().rstrip("."))
+        return Options()

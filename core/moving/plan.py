@@ -1,0 +1,166 @@
+"""What a Centrifugo configuration becomes here: pure, so that it can be shown before anything is changed."""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from core.channels.name import NAME_CHARACTERS_MAX
+from core.channels.namespace import NAMESPACES_MAX, ChannelRules, ClientOptions, PersonalChannel
+from core.moving.backends import Backend, backend_of
+from core.moving.found import NAMESPACES, WITHOUT, source_of, take_the_rest
+from core.moving.keys import judge_the_rest
+from core.moving.options import NAMES, options_of
+from core.moving.source import SAME, TAKEN, UNAVAILABLE, Row, Source
+
+_PERSONAL: Final = "client.subscribe_to_user_personal_channel"
+_NAME: Final = re.compile(r"[-a-zA-Z0-9_.]{2,}", re.ASCII)
+_ERROR_MODES: Final = frozenset({"", "transport"})
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What verifies tokens; "" where it was not given."""
+
+    hmac_secret: str = field(default="", repr=False)
+    rsa_public_key: str = ""
+    ecdsa_public_key: str = ""
+    jwks_url: str = ""
+    issuer: str = ""
+    issuer_regex: str = ""
+    audience: str = ""
+    audience_regex: str = ""
+    user_id_claim: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerApi:
+    """Who may use `/api`, and how it says no. `key` "": nobody's."""
+
+    key: str = field(default="", repr=False)
+    is_open: bool = False
+    errors_by_status: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a move sets, wholly; and what becomes of each key that was found.
+
+    `subscription_keys` None: subscription tokens are verified like connection tokens. As long as `refusals`
+    holds a sentence, nothing may be set.
+    """
+
+    keys: Keys
+    subscription_keys: Keys | None
+    anonymous: bool
+    client_insecure: bool
+    rules: ChannelRules
+    server_api: ServerApi
+    backend: Backend
+    rows: tuple[Row, ...]
+    refusals: tuple[str, ...]
+
+
+def plan_of(configuration: Mapping[str, Any], variables: Mapping[str, str], types: AbstractSet[str]) -> Plan:
+    """Return what to set.
+
+    Args:
+        configuration: the parsed file.
+        variables: its environment, which wins over the file, as there.
+        types: names of the resource types. No namespace may have one of them: its channels are those of
+            resources.
+    """
+    source = source_of(configuration, variables, NAMES)
+    names = source.names_under(NAMESPACES)
+    backend = backend_of(source, [WITHOUT, *(f"{NAMESPACES}.{name}" for name in names)])
+    rules = _rules(source, names, types)
+    keys, subscription_keys = _keys(source, "client.token"), _subscription_keys(source)
+    anonymous = source.flag("client.allow_anonymous_connect_without_token")
+    insecure = source.flag("client.insecure", "everybody may do nearly everything, without a token")
+    server_api = _server_api(source)
+    take_the_rest(source)
+    judge_the_rest(source)
+    rows = tuple(source.rows[key] for key in source.values)
+    return Plan(
+        keys, subscription_keys, anonymous, insecure, rules, server_api, backend, rows, tuple(source.refusals)
+    )
+
+
+def _rules(source: Source, names: list[str], types: AbstractSet[str]) -> ChannelRules:
+    general = source.text("channel.publication_data_format")
+    without = options_of(source, WITHOUT, general)
+    namespaces = {name: options_of(source, f"{NAMESPACES}.{name}", general) for name in names}
+    _check_names(source, names, types)
+    personal = PersonalChannel(
+        enabled=source.flag(f"{_PERSONAL}.enabled"),
+        namespace=source.text(f"{_PERSONAL}.personal_channel_namespace"),
+        single_connection=source.flag(f"{_PERSONAL}.single_connection"),
+    )
+    if personal.enabled and personal.namespace and personal.namespace not in namespaces:
+        source.refuse(f"{_PERSONAL}.personal_channel_namespace", "there is no such namespace")
+    longest = source.number("channel.max_length") or NAME_CHARACTERS_MAX
+    if longest > NAME_CHARACTERS_MAX:
+        source.note("channel.max_length", UNAVAILABLE, f"names have at most {NAME_CHARACTERS_MAX} characters")
+    clients = ClientOptions(
+        user_personal_channel=personal,
+        channels_max=source.number("client.channel_limit"),
+        connections_per_user_max=source.number("client.user_connection_limit"),
+        channel_characters_max=min(longest, NAME_CHARACTERS_MAX),
+    )
+    return ChannelRules(without, namespaces, "refuse", clients)
+
+
+def _check_names(source: Source, names: list[str], types: AbstractSet[str]) -> None:
+    for name in names:
+        key = f"{NAMESPACES}.{name}.name"
+        source.note(key, TAKEN)
+        if not _NAME.fullmatch(name):
+            source.refuse(key, "a name has two or more letters, digits, -, _ and .")
+        if name in types:
+            source.refuse(
+                key,
+                f"{name} is a resource type, whose events stand in channels {name}:…; rename the namespace, "
+                "or take the type's file out of the schemas",
+            )
+    if len(names) > NAMESPACES_MAX:
+        source.refuse(NAMESPACES, f"there are more than {NAMESPACES_MAX}")
+
+
+def _keys(source: Source, prefix: str) -> Keys:
+    keys = Keys(
+        hmac_secret=source.text(f"{prefix}.hmac_secret_key"),
+        rsa_public_key=source.text(f"{prefix}.rsa_public_key"),
+        ecdsa_public_key=source.text(f"{prefix}.ecdsa_public_key"),
+        jwks_url=source.text(f"{prefix}.jwks_public_endpoint"),
+        issuer=source.text(f"{prefix}.issuer"),
+        issuer_regex=source.text(f"{prefix}.issuer_regex"),
+        audience=source.text(f"{prefix}.audience"),
+        audience_regex=source.text(f"{prefix}.audience_regex"),
+        user_id_claim=source.text(f"{prefix}.user_id_claim"),
+    )
+    for name, pem in (("rsa", keys.rsa_public_key), ("ecdsa", keys.ecdsa_public_key)):
+        if pem and "-----BEGIN" not in pem:
+            source.refuse(f"{prefix}.{name}_public_key", "must be the key itself, as PEM")
+    return keys
+
+
+def _subscription_keys(source: Source) -> Keys | None:
+    prefix = "client.subscription_token"
+    if source.flag(f"{prefix}.enabled"):
+        return _keys(source, prefix)
+    for key in [key for key in source.values if key.startswith(f"{prefix}.") and key not in source.rows]:
+        source.note(key, SAME, "not in use: subscription tokens are verified like connection tokens")
+    return None
+
+
+def _server_api(source: Source) -> ServerApi:
+    is_disabled = source.flag("http_api.disabled", "no key is taken over, so nobody can use /api")
+    key = source.text("http_api.key", "kept as it is, and opens /api alone")
+    is_open = source.flag("http_api.insecure", "/api needs no key: whoever reaches it may do everything")
+    mode = source.text("http_api.error_mode")
+    if mode not in _ERROR_MODES:
+        source.refuse("http_api.error_mode", 'must be "transport" or left out')
+    if is_disabled:
+        return ServerApi(errors_by_status=mode == "transport")
+    return ServerApi(key, is_open, mode == "transport")

@@ -1,0 +1,77 @@
+"""Files of several versions and an environment become one set of keys."""
+
+from typing import Any
+
+from core.moving.found import source_of, take_the_rest
+
+OPTIONS = ("presence", "subscribe_proxy_enabled")
+
+
+def values_of(configuration: dict[str, Any], **variables: str) -> dict[str, Any]:
+    return source_of(configuration, variables, OPTIONS).values
+
+
+def test_a_file_of_version_6_stays_as_it_is() -> None:
+    assert values_of({"client": {"insecure": True}, "presence_": 1}) == {
+        "client.insecure": True,
+        "presence_": 1,
+    }
+
+
+def test_an_older_file_is_read_under_newer_names() -> None:
+    source = source_of(
+        {
+            "api_key": "k",
+            "presence": True,
+            "proxy_subscribe": True,
+            "namespaces": [{"name": "a.b", "proxy_publish": True}],
+        },
+        {},
+        OPTIONS,
+    )
+    assert source.values == {
+        "http_api.key": "k",
+        "channel.without_namespace.presence": True,
+        "channel.without_namespace.subscribe_proxy_enabled": True,
+        "channel.namespaces.a.b.name": "a.b",
+        "channel.namespaces.a.b.publish_proxy_enabled": True,
+    }
+    assert source.spelled["http_api.key"] == "api_key"
+
+
+def test_somebody_elses_variables_are_not_looked_at() -> None:
+    assert not source_of({}, {"PATH": "/bin"}, OPTIONS).variables
+
+
+def test_a_list_comes_from_a_variable_as_json_or_as_names() -> None:
+    assert values_of({}, CENTRIFUGO_CHANNEL_NAMESPACES='[{"name":"chat","presence":true}]') == {
+        "channel.namespaces.chat.name": "chat",
+        "channel.namespaces.chat.presence": True,
+    }
+    assert values_of({}, CENTRIFUGO_PROXIES="one two") == {
+        "proxies.one.name": "one",
+        "proxies.two.name": "two",
+    }
+    assert values_of({}, CENTRIFUGO_CONSUMERS="[]") == {"consumers": []}
+
+
+def test_a_list_that_cannot_be_read_stands_against_the_move() -> None:
+    for text in ("[", "[1]"):
+        source = source_of({}, {"CENTRIFUGO_CHANNEL_NAMESPACES": text}, OPTIONS)
+        assert source.refusals == ["CENTRIFUGO_CHANNEL_NAMESPACES: must be JSON or names between spaces"]
+
+
+def test_what_nothing_asked_for_gets_the_key_it_stands_for() -> None:
+    variables = {
+        "CENTRIFUGO_ENGINE_REDIS_ADDRESS": "a",
+        "CENTRIFUGO_CLIENT_PING_INTERVAL": "25s",
+        "CENTRIFUGO_ENGINES": "x",
+    }
+    source = source_of({}, variables, OPTIONS)
+    take_the_rest(source)
+    assert source.values == {
+        "engine.redis_address": "a",
+        "client.ping_interval": "25s",
+        "CENTRIFUGO_ENGINES": "x",
+    }
+    assert source.spelled["engine.redis_address"] == "CENTRIFUGO_ENGINE_REDIS_ADDRESS"

@@ -1,0 +1,50 @@
+"""Every key that is not taken over says why, and none that could let somebody in is passed over."""
+
+from typing import Any
+
+import pytest
+
+from core.moving.keys import judge_the_rest
+from core.moving.source import SAME, TAKEN, UNAVAILABLE, Source
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "verdict", "why"),
+    [
+        ("engine.redis.address", "x", SAME, "PostgreSQL"),
+        ("consumers", [], UNAVAILABLE, "publish over REST"),
+        ("admin.enabled", True, UNAVAILABLE, "tidings status"),
+        ("admin.enabled", False, SAME, "off"),
+        ("client.ping_interval", "25s", SAME, "TIDINGS_REALTIME_PING_S"),
+        ("client.ping_interval", "12s", UNAVAILABLE, "TIDINGS_REALTIME_PING_S"),
+        ("client.ping_interval", 25_000_000_000, UNAVAILABLE, "TIDINGS_REALTIME_PING_S"),
+        ("client.ping_interval", "often", UNAVAILABLE, "TIDINGS_REALTIME_PING_S"),
+        ("client.queue_max_size", 1_048_576, SAME, "TIDINGS_REALTIME_OUTBOX_BYTES_MAX"),
+        ("sse.handler_prefix", "/connection/sse", SAME, "/connection/sse"),
+        ("sse.handler_prefix", "/events", UNAVAILABLE, "/connection/sse"),
+        ("channel.private_prefix", "$", SAME, "the same way"),
+        ("channel.namespaces.x.map.mode", "a", UNAVAILABLE, "no maps"),
+        ("channel.namespaces.x.presense", True, UNAVAILABLE, "spelled"),
+        ("proxies.x.endpoint", "http://b", SAME, "not in use"),
+        ("bogus", 1, UNAVAILABLE, "spelled"),
+    ],
+)
+def test_a_key_says_what_became_of_it(key: str, value: Any, verdict: str, why: str) -> None:
+    source = Source({key: value})
+    judge_the_rest(source)
+    assert source.rows[key].verdict == verdict
+    assert why in source.rows[key].why
+    assert not source.refusals
+
+
+def test_names_read_by_other_marks_stand_against_the_move() -> None:
+    source = Source({"channel.private_prefix": "%"})
+    judge_the_rest(source)
+    assert source.refusals == ["channel.private_prefix: names of channels are read by '$' alone"]
+
+
+def test_what_was_read_keeps_its_row() -> None:
+    source = Source({"engine.type": "redis"})
+    source.text("engine.type")
+    judge_the_rest(source)
+    assert source.rows["engine.type"].verdict == TAKEN

@@ -1,0 +1,189 @@
+"""A configuration becomes a plan: all that is set, a row for each key, and what stands against it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.channels.namespace import ClientOptions, PersonalChannel
+from core.moving.plan import Keys, Plan, ServerApi, plan_of
+from core.moving.source import SAME, TAKEN, UNAVAILABLE, leaves
+
+PEM = "-----BEGIN PUBLIC KEY-----\nAA\n-----END PUBLIC KEY-----"
+TYPES = frozenset({"room", "message"})
+
+
+def plan(configuration: dict[str, Any], **variables: str) -> Plan:
+    return plan_of(configuration, variables, TYPES)
+
+
+def verdicts(found: Plan) -> dict[str, str]:
+    return {row.key: row.verdict for row in found.rows}
+
+
+def test_keys_of_tokens_are_taken_over() -> None:
+    token = {
+        "hmac_secret_key": "short",
+        "rsa_public_key": PEM,
+        "ecdsa_public_key": PEM,
+        "jwks_public_endpoint": "https://k",
+        "issuer": "i",
+        "issuer_regex": "i.",
+        "audience": "a",
+        "audience_regex": "a.",
+        "user_id_claim": "uid",
+    }
+    found = plan({"client": {"token": token}})
+    assert found.keys == Keys("short", PEM, PEM, "https://k", "i", "i.", "a", "a.", "uid")
+    assert found.subscription_keys is None
+    assert not found.refusals
+    assert "short" not in repr(found)
+
+
+def test_subscription_tokens_have_keys_of_their_own_only_where_that_is_on() -> None:
+    token = {"hmac_secret_key": "x"}
+    on = plan({"client": {"subscription_token": {"enabled": True, **token}}})
+    assert on.subscription_keys == Keys("x")
+    off = plan({"client": {"subscription_token": {"enabled": False, **token}}})
+    assert off.subscription_keys is None
+    assert verdicts(off)["client.subscription_token.hmac_secret_key"] == SAME
+
+
+def test_a_public_key_must_be_the_key_itself() -> None:
+    assert plan({"client": {"token": {"rsa_public_key": "/etc/key.pem"}}}).refusals == (
+        "client.token.rsa_public_key: must be the key itself, as PEM",
+    )
+
+
+def test_modes_of_connections_are_taken_over() -> None:
+    found = plan({"client": {"insecure": True, "allow_anonymous_connect_without_token": True}})
+    assert (found.client_insecure, found.anonymous) == (True, True)
+    assert (plan({}).client_insecure, plan({}).anonymous) == (False, False)
+
+
+def test_limits_and_the_personal_channel_are_taken_over() -> None:
+    found = plan(
+        {
+            "client": {
+                "channel_limit": 10,
+                "user_connection_limit": 3,
+                "subscribe_to_user_personal_channel": {
+                    "enabled": True,
+                    "personal_channel_namespace": "own",
+                    "single_connection": True,
+                },
+            },
+            "channel": {"max_length": 100, "namespaces": [{"name": "own", "presence": True}]},
+        }
+    )
+    assert found.rules.clients == ClientOptions(
+        user_personal_channel=PersonalChannel(enabled=True, namespace="own", single_connection=True),
+        channels_max=10,
+        connections_per_user_max=3,
+        channel_characters_max=100,
+    )
+    assert set(verdicts(found).values()) == {TAKEN}
+    assert not found.refusals
+
+
+def test_longer_names_than_there_are_here_are_not_available() -> None:
+    found = plan({"channel": {"max_length": 1000}})
+    assert found.rules.clients.channel_characters_max == 255
+    assert verdicts(found)["channel.max_length"] == UNAVAILABLE
+
+
+def test_a_personal_channel_in_no_namespace_stands_against_the_move() -> None:
+    personal = {"enabled": True, "personal_channel_namespace": "own"}
+    found = plan({"client": {"subscribe_to_user_personal_channel": personal}})
+    assert found.refusals[0].endswith("there is no such namespace")
+
+
+def test_rules_replace_ours_wholly_and_refuse_unknown_namespaces() -> None:
+    found = plan({"channel": {"publication_data_format": "json", "namespaces": [{"name": "chat"}]}})
+    assert found.rules.unknown == "refuse"
+    assert found.rules.without.allow_subscribe_for_client is False
+    assert found.rules.namespaces["chat"].publication_data_format == "json"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("message", "is a resource type"), ("a", "two or more letters"), ("ä b", "letters")]
+)
+def test_a_namespace_that_no_namespace_can_be_called_stands_against_the_move(name: str, why: str) -> None:
+    found = plan({"channel": {"namespaces": [{"name": name}]}})
+    assert why in found.refusals[0]
+
+
+def test_more_namespaces_than_there_can_be_stand_against_the_move() -> None:
+    found = plan({"channel": {"namespaces": [{"name": f"ns{n}"} for n in range(1001)]}})
+    assert found.refusals == ("channel.namespaces: there are more than 1000",)
+
+
+def test_the_server_api_is_taken_over_with_its_key() -> None:
+    found = plan({"http_api": {"key": "K", "insecure": True, "error_mode": "transport"}})
+    assert found.server_api == ServerApi("K", is_open=True, errors_by_status=True)
+    assert "'K'" not in repr(found)
+    off = plan({"http_api": {"key": "K", "insecure": True, "disabled": True}})
+    assert off.server_api == ServerApi()
+    assert plan({"http_api": {"error_mode": "loud"}}).refusals
+
+
+def test_variables_alone_are_a_configuration() -> None:
+    found = plan(
+        {},
+        CENTRIFUGO_HTTP_API_KEY="K",
+        CENTRIFUGO_CHANNEL_NAMESPACES="chat",
+        CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_PRESENCE="true",
+        CENTRIFUGO_LOG_LEVEL="debug",
+    )
+    assert found.server_api.key == "K"
+    assert found.rules.namespaces["chat"].presence is True
+    assert verdicts(found)["CENTRIFUGO_LOG_LEVEL"] == UNAVAILABLE
+
+
+Json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "client",
+                    "token",
+                    "channel",
+                    "namespaces",
+                    "name",
+                    "presence",
+                    "enabled",
+                    "insecure",
+                    "history_ttl",
+                    "http_api",
+                    "key",
+                    "proxies",
+                    "endpoint",
+                    "proxy",
+                    "connect",
+                    "x.y",
+                    "",
+                    "rpc",
+                    "max_length",
+                    "without_namespace",
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=30,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["client", "channel", "http_api", "rpc", "proxies", "namespaces", "z"]), Json
+    )
+)
+def test_no_key_is_dropped_in_silence(configuration: dict[str, Any]) -> None:
+    rows = plan(configuration).rows
+    assert {row.key for row in rows} == set(leaves(configuration))
+    assert all(row.verdict == TAKEN or row.why for row in rows)
