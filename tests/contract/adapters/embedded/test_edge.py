@@ -13,6 +13,7 @@ import pytest
 
 from adapters.embedded.haproxy import haproxy
 from core.errors import REGISTRY, Code
+from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
 from tests.helpers.running import free_ports
 
@@ -40,6 +41,9 @@ class Backend:
     def __init__(self, answer: bytes | None) -> None:
         self.answer = answer
         self.heads: list[bytes] = []
+        self.ports: list[int] = []
+        self.left = 0
+        """How many connections were closed by the edge, but for those that it looks after health with."""
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def end(self) -> None:
@@ -48,18 +52,28 @@ class Backend:
             writer.close()
         await asyncio.sleep(0.01)
 
+    def write(self, part: bytes) -> None:
+        """Send a part of an answer on every connection that is open."""
+        for writer in self._writers:
+            writer.write(part)
+
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        is_asked = False
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 if b"/healthz" in head:
                     writer.write(OK)
                     continue
+                is_asked = True
                 self.heads.append(head)
+                self.ports.append(writer.get_extra_info("sockname")[1])
                 if self.answer is not None:
                     writer.write(self.answer)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.left += is_asked
+        except asyncio.CancelledError:
             pass
         finally:
             self._writers.discard(writer)
@@ -261,5 +275,109 @@ def test_a_server_that_is_not_there_or_talks_nonsense_is_told_of(tmp_path: Path)
         (tmp_path / "b").mkdir()
         async with edge_of(tmp_path / "b", b"nonsense\r\n\r\n") as edge:
             is_problem(await edge.get(), Code.BAD_GATEWAY)
+
+    run(scenario())
+
+
+API, SOCKETS, STREAMS = 10, 11, 12
+ROUTES = {
+    "/connection/websocket": SOCKETS,
+    "/connection/websocket?format=protobuf": SOCKETS,
+    "/connection/uni_websocket": SOCKETS,
+    "/connection/sse?cf_connect=%7B%7D": STREAMS,
+    "/connection/http_stream": STREAMS,
+    "/connection/uni_sse": STREAMS,
+    "/connection/uni_http_stream": STREAMS,
+    "/emulation": STREAMS,
+    "/v1/events/stream?after=0": STREAMS,
+    "/v1/channels/news/stream": STREAMS,
+    "/v1/channels/a%2Fb:c/stream?after=0": STREAMS,
+    "/v1/channels/news/publications": API,
+    "/v1/channels/stream/publications": API,
+    "/v1/events": API,
+    "/v1/streams": API,
+    "/api": API,
+    "/api/publish": API,
+    "/emulations": API,
+    "/connections": API,
+    "/": API,
+}
+
+
+def test_each_path_leads_to_those_who_serve_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with edge_of(tmp_path) as edge:
+            for path in ROUTES:
+                assert (await edge.get(path)).status == 200
+            found = {path: port - edge.port for path, port in zip(ROUTES, edge.backend.ports, strict=True)}
+            assert found == ROUTES
+
+    run(scenario())
+
+
+def test_an_upgrade_passes_as_the_one_token_and_an_empty_protocol_as_it_is(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with edge_of(tmp_path) as edge:
+            firefox = {
+                "Connection": "keep-alive, Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+                "Sec-WebSocket-Protocol": "",
+            }
+            for path in ("/connection/websocket", "/connection/uni_websocket"):
+                assert (await edge.get(path, **firefox)).status == 200
+            for head in edge.backend.heads:
+                assert b"connection: upgrade\r\n" in head.lower()
+                assert b"sec-websocket-protocol: \r\n" in head.lower()
+            assert {port - edge.port for port in edge.backend.ports} == {SOCKETS}
+
+    run(scenario())
+
+
+OPEN = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+STREAM_REQUESTS = [
+    b"GET /connection/sse?cf_connect=%7B%7D HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /v1/channels/news/stream HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /connection/http_stream HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+]
+
+
+@pytest.mark.parametrize("request_", STREAM_REQUESTS, ids=lambda raw: raw.split(b" ")[1].decode())
+def test_a_stream_passes_part_by_part_and_is_given_up_at_once(tmp_path: Path, request_: bytes) -> None:
+    """Without abortonclose the server's side stays open, and who left is counted as present."""
+
+    async def scenario() -> None:
+        async with edge_of(tmp_path, OPEN) as edge:
+            reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+            writer.write(request_)
+            async with asyncio.timeout(10):
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert b"content-encoding" not in head.lower()
+                for part in (b"\r\n", b"data: {}\n\n", "data: €\n\n".encode(), b"x" * 70_000):
+                    edge.backend.write(b"%x\r\n%b\r\n" % (len(part), part))
+                    size = int(await reader.readline(), 16)
+                    got = await reader.readexactly(size + 2)
+                    while len(got) < len(part) + 2:  # what is large may come in several chunks
+                        size = int(await reader.readline(), 16)
+                        got = got[:-2] + await reader.readexactly(size + 2)
+                    assert got == part + b"\r\n"
+            left = edge.backend.left
+            writer.close()
+            assert await eventually(lambda: edge.backend.left > left, within_s=1)
+
+    run(scenario())
+
+
+def test_a_command_whose_server_died_is_not_sent_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with edge_of(tmp_path, b"") as edge:
+            reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+            writer.write(b"POST /emulation HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+            async with asyncio.timeout(10):
+                assert await eventually(lambda: bool(edge.backend.heads), within_s=5)
+                await edge.backend.end()
+                assert b" 503 " in await reader.readline()
+            assert len(edge.backend.heads) == 1
+            writer.close()
 
     run(scenario())
