@@ -10,7 +10,8 @@ from adapters.postgres.codec import Page, from_uuid, page_of, to_uuid
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from adapters.telemetry.tasks import Tasks
-from core.channels.visible import History, Stored, Visible, visible
+from core.channels.namespace import Options
+from core.channels.visible import Stored, Visible, visible
 
 OFFSET_MAX: Final = 2**62
 BYTES_MAX: Final = 2**62
@@ -67,7 +68,7 @@ class ChannelReader:
         return EMPTY if stored is None else ChannelHead(stored.first_offset, stored.last_offset)
 
     async def visible(
-        self, organization_id: bytes, channel: str, options: History, *, up_to_seq: int
+        self, organization_id: bytes, channel: str, options: Options, *, up_to_seq: int
     ) -> Visible:
         """Return what the channel's options show of it; entries above `up_to_seq` do not count.
 

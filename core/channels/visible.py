@@ -6,26 +6,8 @@ hidden stays in the log, and no hiding moves the channel's newest offset or its 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
-
-class History(Protocol):
-    """The options of a channel, as far as they speak of its history."""
-
-    @property
-    def history(self) -> str:
-        """`whole`, `window` or `off`."""
-        ...
-
-    @property
-    def history_size(self) -> int:
-        """With `window`: how many of the newest publications are shown."""
-        ...
-
-    @property
-    def history_ttl_s(self) -> float:
-        """With `window`: after how long without a publication nothing is shown any more."""
-        ...
+from core.channels.namespace import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +43,7 @@ class Visible:
         return self.last_offset - self.first_offset + 1
 
 
-def visible(options: History, stored: Stored) -> Visible:
+def visible(options: Options, stored: Stored) -> Visible:
     """Return what a channel with these options shows of what is stored.
 
     In a window each publication renews the time of all the others in it.
@@ -76,7 +58,7 @@ def visible(options: History, stored: Stored) -> Visible:
     return Visible(min(first, last + 1), last)
 
 
-def _has_passed(options: History, stored: Stored) -> bool:
+def _has_passed(options: Options, stored: Stored) -> bool:
     if options.history != "window" or stored.age_s is None:
         return False
     return stored.age_s >= options.history_ttl_s

@@ -6,32 +6,32 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from core.auth.token_keys import SUBSCRIPTIONS, read_token_keys
 from core.channels.name import NAME_CHARACTERS_MAX
 from core.channels.namespace import NAMESPACES_MAX, ChannelRules, ClientOptions, PersonalChannel
+from core.errors import TidingsError
 from core.moving.backends import Backend, backend_of
 from core.moving.found import NAMESPACES, WITHOUT, source_of, take_the_rest
 from core.moving.keys import judge_the_rest
 from core.moving.options import NAMES, options_of
 from core.moving.source import SAME, TAKEN, UNAVAILABLE, Row, Source
 
+_OF_CONNECTIONS: Final = "client.token"
+_OF_SUBSCRIPTIONS: Final = "client.subscription_token"
+_KEYS: Final = {
+    "hmac_secret": "hmac_secret_key",
+    "rsa_public_key": "rsa_public_key",
+    "ecdsa_public_key": "ecdsa_public_key",
+    "jwks_url": "jwks_public_endpoint",
+    "issuer": "issuer",
+    "issuer_pattern": "issuer_regex",
+    "audience": "audience",
+    "audience_pattern": "audience_regex",
+    "user_claim": "user_id_claim",
+}
 _PERSONAL: Final = "client.subscribe_to_user_personal_channel"
 _NAME: Final = re.compile(r"[-a-zA-Z0-9_.]{2,}", re.ASCII)
 _ERROR_MODES: Final = frozenset({"", "transport"})
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What verifies tokens; "" where it was not given."""
-
-    hmac_secret: str = field(default="", repr=False)
-    rsa_public_key: str = ""
-    ecdsa_public_key: str = ""
-    jwks_url: str = ""
-    issuer: str = ""
-    issuer_regex: str = ""
-    audience: str = ""
-    audience_regex: str = ""
-    user_id_claim: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,11 @@ class ServerApi:
 class Plan:
     """Everything that a move sets, wholly; and what becomes of each key that was found.
 
-    `subscription_keys` None: subscription tokens are verified like connection tokens. As long as `refusals`
-    holds a sentence, nothing may be set.
+    `token_keys` is a document of `core.auth.token_keys`, {} without any key. As long as `refusals` holds a
+    sentence, nothing may be set.
     """
 
-    keys: Keys
-    subscription_keys: Keys | None
+    token_keys: dict[str, Any] = field(repr=False)
     anonymous: bool
     client_insecure: bool
     rules: ChannelRules
@@ -75,16 +74,14 @@ def plan_of(configuration: Mapping[str, Any], variables: Mapping[str, str], type
     names = source.names_under(NAMESPACES)
     backend = backend_of(source, [WITHOUT, *(f"{NAMESPACES}.{name}" for name in names)])
     rules = _rules(source, names, types)
-    keys, subscription_keys = _keys(source, "client.token"), _subscription_keys(source)
+    token_keys = _token_keys(source)
     anonymous = source.flag("client.allow_anonymous_connect_without_token")
     insecure = source.flag("client.insecure", "everybody may do nearly everything, without a token")
     server_api = _server_api(source)
     take_the_rest(source)
     judge_the_rest(source)
     rows = tuple(source.rows[key] for key in source.values)
-    return Plan(
-        keys, subscription_keys, anonymous, insecure, rules, server_api, backend, rows, tuple(source.refusals)
-    )
+    return Plan(token_keys, anonymous, insecure, rules, server_api, backend, rows, tuple(source.refusals))
 
 
 def _rules(source: Source, names: list[str], types: AbstractSet[str]) -> ChannelRules:
@@ -127,31 +124,26 @@ def _check_names(source: Source, names: list[str], types: AbstractSet[str]) -> N
         source.refuse(NAMESPACES, f"there are more than {NAMESPACES_MAX}")
 
 
-def _keys(source: Source, prefix: str) -> Keys:
-    keys = Keys(
-        hmac_secret=source.text(f"{prefix}.hmac_secret_key"),
-        rsa_public_key=source.text(f"{prefix}.rsa_public_key"),
-        ecdsa_public_key=source.text(f"{prefix}.ecdsa_public_key"),
-        jwks_url=source.text(f"{prefix}.jwks_public_endpoint"),
-        issuer=source.text(f"{prefix}.issuer"),
-        issuer_regex=source.text(f"{prefix}.issuer_regex"),
-        audience=source.text(f"{prefix}.audience"),
-        audience_regex=source.text(f"{prefix}.audience_regex"),
-        user_id_claim=source.text(f"{prefix}.user_id_claim"),
-    )
-    for name, pem in (("rsa", keys.rsa_public_key), ("ecdsa", keys.ecdsa_public_key)):
-        if pem and "-----BEGIN" not in pem:
-            source.refuse(f"{prefix}.{name}_public_key", "must be the key itself, as PEM")
-    return keys
-
-
-def _subscription_keys(source: Source) -> Keys | None:
-    prefix = "client.subscription_token"
-    if source.flag(f"{prefix}.enabled"):
-        return _keys(source, prefix)
-    for key in [key for key in source.values if key.startswith(f"{prefix}.") and key not in source.rows]:
-        source.note(key, SAME, "not in use: subscription tokens are verified like connection tokens")
-    return None
+def _token_keys(source: Source) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        name: value for name, key in _KEYS.items() if (value := source.text(f"{_OF_CONNECTIONS}.{key}"))
+    }
+    if source.flag(f"{_OF_SUBSCRIPTIONS}.enabled"):
+        document[SUBSCRIPTIONS] = {
+            name: value for name, key in _KEYS.items() if (value := source.text(f"{_OF_SUBSCRIPTIONS}.{key}"))
+        }
+    else:
+        for key in _KEYS.values():
+            source.text(f"{_OF_SUBSCRIPTIONS}.{key}")
+            source.note(f"{_OF_SUBSCRIPTIONS}.{key}", SAME, "not in use: there is one kind of key for both")
+    try:
+        read_token_keys(document)
+    except TidingsError as error:
+        for fault in error.members["errors"]:
+            *of_subscriptions, name = fault["pointer"].removeprefix("#/").split("/")
+            prefix = _OF_SUBSCRIPTIONS if of_subscriptions else _OF_CONNECTIONS
+            source.refuse(f"{prefix}.{_KEYS[name]}", fault["detail"])
+    return document
 
 
 def _server_api(source: Source) -> ServerApi:

@@ -1,12 +1,12 @@
 """Where channels stand and what stands in them, never past the announced head."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from adapters.postgres.channels import EMPTY, ChannelFloors, ChannelHead, ChannelReader
+from core.channels.namespace import Options
 from core.channels.visible import Visible
 from core.streams.event import Event
 from tests.helpers.log import LogWriter, database_at, make_days, make_organization
@@ -16,14 +16,11 @@ RETENTION_DAYS = 30
 LONG_S = 10**6
 
 
-@dataclass(frozen=True)
-class Shown:
-    history: str
-    history_size: int = 0
-    history_ttl_s: float = 0
+WHOLE, OFF = Options(history="whole"), Options()
 
 
-WHOLE, OFF = Shown("whole"), Shown("off")
+def window(size: int, ttl_s: int) -> Options:
+    return Options(history="window", history_size=size, history_ttl_s=ttl_s)
 
 
 def offsets(events: list[Event], channel: str) -> list[int]:
@@ -170,14 +167,14 @@ def test_what_is_visible_follows_the_options_and_ends_at_the_announced_head(data
         async with database_at(database_url) as database:
             reader = ChannelReader(database, retention_days=RETENTION_DAYS)
 
-            async def seen(options: Shown, up_to_seq: int = 5, channel: str = "a") -> Visible:
+            async def seen(options: Options, up_to_seq: int = 5, channel: str = "a") -> Visible:
                 return await reader.visible(writer.organization_id, channel, options, up_to_seq=up_to_seq)
 
             assert await seen(WHOLE) == Visible(1, 5)
             assert await seen(OFF) == Visible(6, 5)
-            assert await seen(Shown("window", 2, LONG_S)) == Visible(4, 5)
-            assert await seen(Shown("window", 2, LONG_S), up_to_seq=3) == Visible(2, 3)
-            assert await seen(Shown("window", 2, 0.000_001)) == Visible(6, 5)
+            assert await seen(window(2, LONG_S)) == Visible(4, 5)
+            assert await seen(window(2, LONG_S), up_to_seq=3) == Visible(2, 3)
+            assert await seen(window(0, LONG_S)) == Visible(6, 5)
             assert await seen(WHOLE, channel="never") == Visible(1, 0)
 
     run(work())
@@ -189,13 +186,13 @@ def test_each_publication_renews_the_time_of_those_before_it(database_url: str) 
         org = await make_organization(database_url)
         old, today = LogWriter(org, days_back=3), LogWriter(org)
         await old.write(database_url, old.event("a"), old.event("a"))
-        window = Shown("window", 10, 2 * 86_400)
+        two_days = window(10, 2 * 86_400)
         async with database_at(database_url) as database:
             reader = ChannelReader(database, retention_days=RETENTION_DAYS)
-            assert await reader.visible(org, "a", window, up_to_seq=9) == Visible(3, 2)
+            assert await reader.visible(org, "a", two_days, up_to_seq=9) == Visible(3, 2)
             today.seq, today.offsets = old.seq, dict(old.offsets)
             await today.write(database_url, today.event("a"))
-            assert await reader.visible(org, "a", window, up_to_seq=9) == Visible(1, 3)
+            assert await reader.visible(org, "a", two_days, up_to_seq=9) == Visible(1, 3)
 
     run(work())
 

@@ -1,23 +1,14 @@
 """What a namespace shows of the log: all of it, a window at its end, or nothing; the end itself always."""
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.channels.visible import History, Stored, Visible, visible
+from core.channels.namespace import Options
+from core.channels.visible import Stored, Visible, visible
 
-
-@dataclass(frozen=True)
-class Shown:
-    history: str
-    history_size: int = 0
-    history_ttl_s: float = 0
-
-
-WHOLE, OFF = Shown("whole"), Shown("off")
-NEWEST_TWO = Shown("window", 2, 60)
+WHOLE, OFF = Options(history="whole"), Options()
+NEWEST_TWO = Options(history="window", history_size=2, history_ttl_s=60)
 
 
 @pytest.mark.parametrize(
@@ -39,28 +30,31 @@ NEWEST_TWO = Shown("window", 2, 60)
         (NEWEST_TWO, Stored(1, 5, 0, 60), Visible(6, 5)),
         (NEWEST_TWO, Stored(6, 5, 0, None), Visible(6, 5)),
         (NEWEST_TWO, Stored(1, 0), Visible(1, 0)),
-        (Shown("window", 0, 60), Stored(1, 5, 0, 1), Visible(6, 5)),
-        (Shown("window", 2, 0), Stored(1, 5, 0, 0), Visible(6, 5)),
+        (Options(history="window", history_ttl_s=60), Stored(1, 5, 0, 1), Visible(6, 5)),
+        (Options(history="window", history_size=2), Stored(1, 5, 0, 0), Visible(6, 5)),
     ],
 )
-def test_a_channel_shows_what_its_options_say(options: History, stored: Stored, expected: Visible) -> None:
+def test_a_channel_shows_what_its_options_say(options: Options, stored: Stored, expected: Visible) -> None:
     assert visible(options, stored) == expected
 
 
 @given(
-    st.sampled_from(["whole", "window", "off"]),
-    st.integers(0, 20),
-    st.floats(0, 100),
+    st.builds(
+        Options,
+        history=st.sampled_from(["whole", "window", "off"]),
+        history_size=st.integers(0, 20),
+        history_ttl_s=st.integers(0, 100),
+    ),
     st.integers(0, 50),
     st.integers(0, 50),
     st.integers(0, 60),
     st.none() | st.floats(0, 200),
 )
 def test_what_is_seen_is_stored_and_ends_at_the_newest(
-    history: str, size: int, ttl_s: float, last: int, kept: int, removed: int, age_s: float | None
+    options: Options, last: int, kept: int, removed: int, age_s: float | None
 ) -> None:
     stored = Stored(max(last + 1 - kept, 1), last, removed, age_s)
-    seen = visible(Shown(history, size, ttl_s), stored)
+    seen = visible(options, stored)
     assert stored.first_offset <= seen.first_offset <= last + 1
     assert seen.last_offset == last
     assert 0 <= seen.count <= last

@@ -3,14 +3,21 @@
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.channels.namespace import ClientOptions, PersonalChannel
-from core.moving.plan import Keys, Plan, ServerApi, plan_of
+from core.moving.plan import Plan, ServerApi, plan_of
 from core.moving.source import SAME, TAKEN, UNAVAILABLE, leaves
 
-PEM = "-----BEGIN PUBLIC KEY-----\nAA\n-----END PUBLIC KEY-----"
+PEM = (
+    ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
 TYPES = frozenset({"room", "message"})
 
 
@@ -25,7 +32,6 @@ def verdicts(found: Plan) -> dict[str, str]:
 def test_keys_of_tokens_are_taken_over() -> None:
     token = {
         "hmac_secret_key": "short",
-        "rsa_public_key": PEM,
         "ecdsa_public_key": PEM,
         "jwks_public_endpoint": "https://k",
         "issuer": "i",
@@ -35,8 +41,17 @@ def test_keys_of_tokens_are_taken_over() -> None:
         "user_id_claim": "uid",
     }
     found = plan({"client": {"token": token}})
-    assert found.keys == Keys("short", PEM, PEM, "https://k", "i", "i.", "a", "a.", "uid")
-    assert found.subscription_keys is None
+    assert found.token_keys == {
+        "hmac_secret": "short",
+        "ecdsa_public_key": PEM,
+        "jwks_url": "https://k",
+        "issuer": "i",
+        "issuer_pattern": "i.",
+        "audience": "a",
+        "audience_pattern": "a.",
+        "user_claim": "uid",
+    }
+    assert set(verdicts(found).values()) == {TAKEN}
     assert not found.refusals
     assert "short" not in repr(found)
 
@@ -44,16 +59,16 @@ def test_keys_of_tokens_are_taken_over() -> None:
 def test_subscription_tokens_have_keys_of_their_own_only_where_that_is_on() -> None:
     token = {"hmac_secret_key": "x"}
     on = plan({"client": {"subscription_token": {"enabled": True, **token}}})
-    assert on.subscription_keys == Keys("x")
+    assert on.token_keys == {"subscriptions": {"hmac_secret": "x"}}
     off = plan({"client": {"subscription_token": {"enabled": False, **token}}})
-    assert off.subscription_keys is None
+    assert off.token_keys == {}
     assert verdicts(off)["client.subscription_token.hmac_secret_key"] == SAME
 
 
-def test_a_public_key_must_be_the_key_itself() -> None:
-    assert plan({"client": {"token": {"rsa_public_key": "/etc/key.pem"}}}).refusals == (
-        "client.token.rsa_public_key: must be the key itself, as PEM",
-    )
+@pytest.mark.parametrize("kind", ["token", "subscription_token"])
+def test_a_key_that_cannot_be_one_stands_against_the_move(kind: str) -> None:
+    found = plan({"client": {kind: {"enabled": True, "rsa_public_key": "/etc/key.pem"}}})
+    assert found.refusals[0].startswith(f"client.{kind}.rsa_public_key: Must be the PEM of a public RSA key")
 
 
 def test_modes_of_connections_are_taken_over() -> None:
