@@ -284,6 +284,52 @@ class Realtime(BaseSettings):
 class Tracing(BaseSettings):
     """Spans of REST requests, for a collector that speaks OTLP over HTTP."""
 
+class Presence(BaseSettings):
+    """Who is in which channel, as Redis or Valkey holds it."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_PRESENCE_")
+
+    beat_s: Seconds = Field(default=3.0, description="How often a replica tells that it lives.")
+    silence_s: Seconds = Field(
+        default=10.0, description="Clients of a replica that is silent this long are no longer there."
+    )
+    answer_s: Seconds = Field(
+        default=1.0, description="How long a subscribe waits for Redis; then it goes on, and is entered later."
+    )
+    batch_changes_max: Count = Field(
+        default=500, description="Entries and leaves in one round trip; the rest is the next."
+    )
+    pending_changes_max: Count = Field(
+        default=100_000, description="That wait per replica; past it all are dropped, and made up for."
+    )
+    members_max: Count = Field(
+        default=10_000, description="Clients in one reply on a socket; REST pages through all."
+    )
+
+
+class Tokens(BaseSettings):
+    """Tokens of clients: the key sets that verify them, and those that were taken back."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_TOKENS_")
+
+    jwks_cache_s: Seconds = Field(default=600.0, description="How long a fetched key set is believed.")
+    jwks_stale_s: Seconds = Field(
+        default=3_600.0, description="How long it is believed while it can't be fetched anew; then no longer."
+    )
+    jwks_refetch_s: Seconds = Field(
+        default=60.0, description="A key that a set lacks is asked for at most this often; else error 100."
+    )
+    jwks_s: Seconds = Field(default=5.0, description="To fetch a key set; then error 100.")
+    jwks_bytes_max: Bytes = Field(default=262_144, description="Of a key set; a longer one is not used.")
+    jwks_sets_max: Count = Field(default=1_000, description="Key sets per process; the oldest leave.")
+    jwks_private: bool = Field(
+        default=False, description="Key sets may come from private addresses, and by plain http."
+    )
+    revocations_max: Count = Field(
+        default=1_000, le=10_000, description="In force at a time per organization; past it 422."
+    )
+
+
     model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_TRACING_")
 
     endpoint: str = Field(
@@ -332,6 +378,8 @@ class Settings(BaseModel):
     tracing: Tracing = Field(default_factory=Tracing)
 
 
+    presence: Presence = Field(default_factory=Presence)
+    tokens: Tokens = Field(default_factory=Tokens)
 def read_settings() -> Settings:
     """Return the settings that this process's environment gives.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from adapters.embedded.valkey import valkey
 from adapters.redis import client
 from adapters.redis.client import Cache, CacheError
+from adapters.redis.scripts import call
+from tests.helpers.cache import cache_of, cache_server
 from tests.helpers.loop import run
 
 
@@ -65,4 +68,74 @@ def test_a_server_that_does_not_answer_is_given_up(folder: Path, monkeypatch: py
 
     assert client.TIMEOUT_S <= 2
     monkeypatch.setattr(client, "TIMEOUT_S", 0.2)
+    run(scenario())
+
+
+def test_commands_sent_together_are_answered_together() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, cache_of(server) as cache:
+            told = await cache.run([("SET", "k", b"\x00v"), ("GET", "k"), ("INCR", "n"), ("GET", "none")])
+            assert told == [b"OK", b"\x00v", 1, None]
+
+    run(scenario())
+
+
+def test_after_a_refusal_the_next_call_gets_its_own_answer() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, cache_of(server) as cache:
+            line = cache.line()
+            for run_ in (cache.run, lambda commands: line.run(commands, 1.0)):
+                with pytest.raises(CacheError):
+                    await run_([("SET", "k", "v"), ("NO", "SUCH"), ("GET", "k")])
+                assert await run_([("ECHO", "x")]) == [b"x"]
+            await line.close()
+
+    run(scenario())
+
+
+def test_more_callers_than_connections_wait_for_their_turn() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, cache_of(server) as cache:
+            told = await asyncio.gather(*(cache.run([("ECHO", str(number))]) for number in range(100)))
+            assert told == [[str(number).encode()] for number in range(100)]
+            clients = (await cache.run([("CLIENT", "LIST")]))[0].splitlines()
+            assert len(clients) <= client.CONNECTIONS_MAX
+
+    run(scenario())
+
+
+def test_a_line_knows_the_scripts_on_every_new_connection() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, cache_of(server) as cache:
+            line = cache.line()
+            asked = [call("swept", ("a", "b"), "tag")]
+            assert await line.run(asked, 1.0) == [0]
+            await server.ask("SCRIPT", "FLUSH")
+            with pytest.raises(CacheError):  # what stood before and after it would not be in order
+                await line.run(asked, 1.0)
+            assert await line.run(asked, 1.0) == [0]
+            await server.program.stop()
+            with pytest.raises(CacheError):
+                await line.run(asked, 1.0)
+            await server.start()
+            assert await line.run(asked, 1.0) == [0]
+            await line.close()
+
+    run(scenario())
+
+
+def test_a_line_gives_up_in_the_time_that_it_is_given() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, cache_of(server) as cache:
+            line = cache.line()
+            await line.run([("PING",)], 1.0)
+            server.pause()
+            began = time.monotonic()
+            with pytest.raises(CacheError):
+                await line.run([("PING",)], 0.2)
+            assert time.monotonic() - began < 1
+            server.go_on()
+            assert await line.run([("ECHO", "mine")], 1.0) == [b"mine"]
+            await line.close()
+
     run(scenario())

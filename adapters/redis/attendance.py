@@ -1,0 +1,142 @@
+"""Writes who is where, for one replica, and takes out what lost replicas left."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from adapters.redis.client import TIMEOUT_S, CacheError, Command, Line
+from adapters.redis.entries import (
+    ALIVE,
+    LOST,
+    channel_key,
+    clients_key,
+    held_key,
+    index_key,
+    organizations_key,
+    pack,
+)
+from adapters.redis.scripts import call
+from core.streams.event import ClientInfo
+
+SWEEP_ORGANIZATIONS: Final = 100
+SWEEP_CHANNELS: Final = 50
+SWEEP_ENTRIES: Final = 200
+"""Looked at, of each channel, in one round trip."""
+SWEEPING_S: Final = 10
+"""For how long a lost replica is left to its sweeper, before another may take over."""
+
+
+class Change(NamedTuple):
+    """Somebody enters a channel, or leaves it when `info` is None."""
+
+    organization_id: bytes
+    channel: str
+    client: str
+    info: ClientInfo | None
+
+
+class Beat(NamedTuple):
+    """The cache's own time, and what it says of this replica and of a lost one ("" = none)."""
+
+    now_ms: int
+    is_alive: bool
+    lost_tag: str
+    evicted: int
+    """Keys that it has ever thrown out for want of memory."""
+
+
+class Attendance:
+    """What a replica writes, under a tag that nobody else has; one call at a time.
+
+    Every call raises `CacheError`, and may have had its effect then, or have it yet.
+    """
+
+    def __init__(self, line: Line, answer_s: float, silence_s: float) -> None:
+        self._line = line
+        self._answer_s = answer_s
+        self._silence_ms = round(silence_s * 1000)
+
+    async def beat(self, tag: str, *, begins: bool, sweeps: bool) -> Beat:
+        """Tell that the tag lives; it counts as lost when that was too long ago.
+
+        Args:
+            tag: of the replica.
+            begins: it is new; else it is only kept, and not when it is there no more.
+            sweeps: a lost replica is wanted, and the caller will `sweep` it.
+        """
+        sweeping_ms = SWEEPING_S * 1000 if sweeps else 0
+        command = call("beat", (ALIVE, LOST), tag, int(begins), self._silence_ms, sweeping_ms)
+        ((now_ms, is_alive, lost, evicted),) = await self._line.run([command], self._answer_s)
+        return Beat(now_ms, bool(is_alive), lost.decode(), evicted)
+
+    async def hold(self, tag: str, organizations: Iterable[bytes]) -> None:
+        """Note that the tag may have entries in these organizations; comes before the first `write` there."""
+        names = [organization_id.hex() for organization_id in organizations]
+        if names:
+            await self._line.run([("SADD", organizations_key(tag), *names)], self._answer_s)
+
+    async def write(self, tag: str, changes: Sequence[Change], deadline_ms: int) -> None:
+        """Make changes, in their order; each is atomic, and does nothing when it is repeated.
+
+        None takes effect after `deadline_ms` of the cache's time, however long it was on its way.
+        """
+        commands = [_command(tag, change, deadline_ms) for change in changes]
+        if not all(await self._line.run(commands, self._answer_s)):
+            raise CacheError("too late")
+
+    async def retire(self, tag: str, organizations: Iterable[bytes]) -> None:
+        """Give a tag up: what is left under it counts as lost at once, in these organizations at least."""
+        await self.hold(tag, organizations)
+        await self._line.run([("ZADD", LOST, "NX", 0, tag), ("ZREM", ALIVE, tag)], self._answer_s)
+
+    async def sweep(self, tag: str) -> None:
+        """Take out everything of a lost tag, step by step; costs what it left. Several may do it at once."""
+        key = organizations_key(tag)
+        while organizations := await self._ask(("SRANDMEMBER", key, SWEEP_ORGANIZATIONS)):
+            for organization in organizations:
+                await self._sweep_organization(bytes.fromhex(organization.decode()), tag)
+                await self._ask(("SREM", key, organization))
+        await self._ask(call("swept", (LOST, key), tag))
+
+    async def _sweep_organization(self, organization_id: bytes, tag: str) -> None:
+        held = held_key(organization_id, tag)
+        while channels := await self._ask(("SRANDMEMBER", held, SWEEP_CHANNELS)):
+            cursors = {channel.decode(): b"0" for channel in channels}
+            while cursors:
+                steps = [
+                    call(
+                        "presence",
+                        _keys(organization_id, channel, tag),
+                        "sweep",
+                        tag,
+                        channel,
+                        at,
+                        SWEEP_ENTRIES,
+                    )
+                    for channel, at in cursors.items()
+                ]
+                reached = zip(cursors, await self._line.run(steps, TIMEOUT_S), strict=True)
+                cursors = {channel: at for channel, at in reached if at != b"0"}
+
+    async def _ask(self, command: Command) -> Any:
+        return (await self._line.run([command], TIMEOUT_S))[0]
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._line.close()
+
+
+def _command(tag: str, change: Change, deadline_ms: int) -> Command:
+    organization_id, channel, client, info = change
+    keys = _keys(organization_id, channel, tag)
+    if info is None:
+        return call("presence", keys, "leave", tag, channel, deadline_ms, client)
+    return call("presence", keys, "enter", tag, channel, deadline_ms, client, pack(tag, info))
+
+
+def _keys(organization_id: bytes, channel: str, tag: str) -> tuple[str, ...]:
+    return (
+        channel_key(organization_id, channel),
+        clients_key(organization_id, channel),
+        index_key(organization_id),
+        held_key(organization_id, tag),
+    )

@@ -1,0 +1,169 @@
+"""What a replica writes: in order, never late, and swept when it is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from adapters.redis.attendance import Attendance, Beat, Change
+from adapters.redis.client import CacheError
+from adapters.redis.scripts import call
+from core.streams.event import ClientInfo
+from tests.helpers.cache import Server, cache_of, cache_server
+from tests.helpers.loop import run
+from tests.helpers.rosters import ORG, OTHER, both, clients_in, info_of, reader_of
+
+NEVER = 1 << 50
+
+
+@asynccontextmanager
+async def attendance_of(server: Server, silence_s: float = 60) -> AsyncIterator[Attendance]:
+    async with cache_of(server) as cache:
+        attendance = Attendance(cache.line(), 1.0, silence_s)
+        try:
+            yield attendance
+        finally:
+            await attendance.close()
+
+
+async def beat(attendance: Attendance, tag: str, *, begins: bool = False, sweeps: bool = False) -> Beat:
+    return await attendance.beat(tag, begins=begins, sweeps=sweeps)
+
+
+def enters(client: str, channel: str = "news", *, user: str = "", organization_id: bytes = ORG) -> Change:
+    return Change(organization_id, channel, client, info_of(client, user))
+
+
+def leaves(client: str, channel: str = "news") -> Change:
+    return Change(ORG, channel, client, None)
+
+
+def test_a_tag_is_kept_only_while_it_is_there() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server) as attendance:
+            assert not (await beat(attendance, "t1")).is_alive
+            assert (await beat(attendance, "t1", begins=True)).is_alive
+            assert (await beat(attendance, "t1")).is_alive
+            await server.ask("FLUSHALL")
+            assert not (await beat(attendance, "t1")).is_alive
+
+    run(scenario())
+
+
+def test_a_lost_tag_is_given_to_one_sweeper_at_a_time() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server, silence_s=0.05) as attendance:
+            await beat(attendance, "lost", begins=True)
+            await asyncio.sleep(0.1)
+            assert (await beat(attendance, "t1", begins=True)).lost_tag == ""
+            assert (await beat(attendance, "t1", sweeps=True)).lost_tag == "lost"
+            assert (await beat(attendance, "t1", sweeps=True)).lost_tag == ""
+            assert not (await beat(attendance, "lost")).is_alive
+            await attendance.sweep("lost")
+            assert not await server.ask("EXISTS", "tidings:presence:{replicas}:lost")
+
+    run(scenario())
+
+
+def test_a_change_that_comes_late_has_no_effect() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server) as attendance, reader_of(server) as reader:
+            now_ms = (await beat(attendance, "t1", begins=True)).now_ms
+            await attendance.write("t1", [enters("a")], now_ms + 60_000)
+            with pytest.raises(CacheError):
+                await attendance.write("t1", [enters("b"), leaves("a")], now_ms - 1)
+            assert await clients_in(reader) == {"a"}
+
+    run(scenario())
+
+
+def test_changes_repeated_change_nothing_more() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server) as attendance, reader_of(server) as reader:
+            await beat(attendance, "t1", begins=True)
+            for _ in range(2):
+                await attendance.write("t1", [enters("a"), enters("a"), enters("b")], NEVER)
+            assert await reader.count(ORG, "news") == both(2)
+            for _ in range(2):
+                await attendance.write("t1", [leaves("a"), leaves("a"), leaves("c")], NEVER)
+            assert await reader.count(ORG, "news") == both(1)
+
+    run(scenario())
+
+
+def test_a_client_has_one_entry_that_of_the_replica_that_entered_it_last() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server) as attendance, reader_of(server) as reader:
+            for tag in ("t1", "t2"):
+                await beat(attendance, tag, begins=True)
+                await attendance.hold(tag, [ORG])
+                await attendance.write(tag, [enters("a"), enters("b", f"of {tag}")], NEVER)
+            await attendance.write("t2", [leaves("b", "of t1")], NEVER)
+            assert await reader.count(ORG, "of t1") == both(0)
+            await attendance.retire("t1", [ORG])
+            await attendance.sweep("t1")
+            assert await clients_in(reader) == {"a"}
+            assert await clients_in(reader, "of t2") == {"b"}
+            await attendance.retire("t2", [])
+            await attendance.sweep("t2")
+            assert await server.keys() == set()
+
+    run(scenario())
+
+
+def test_a_sweep_takes_out_what_the_lost_one_left_and_nothing_else() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server) as attendance, reader_of(server) as reader:
+            for tag in ("lost", "stays"):
+                await beat(attendance, tag, begins=True)
+                await attendance.hold(tag, [ORG, OTHER])
+                crowd = [enters(f"{tag} {number}", user=f"u{number % 7}") for number in range(400)]
+                alone = [enters(f"{tag} {number}", f"{tag}{number}") for number in range(120)]
+                await attendance.write(tag, [*crowd, *alone, enters(tag, organization_id=OTHER)], NEVER)
+            await attendance.retire("lost", [])
+            await attendance.sweep("lost")
+            assert await clients_in(reader) == {f"stays {number}" for number in range(400)}
+            assert (await reader.count(ORG, "news")).users == 7
+            assert await clients_in(reader, organization_id=OTHER) == {"stays"}
+            names = (await reader.channels(ORG, limit=1_000)).channels
+            assert set(names) == {"news", *(f"stays{number}" for number in range(120))}
+            assert not [key for key in await server.keys() if "lost" in key]
+
+    run(scenario())
+
+
+def test_a_lost_tag_is_not_forgotten_while_something_of_it_is_noted() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server) as attendance:
+            await attendance.retire("lost", [ORG])
+            assert await server.ask("ZCARD", "tidings:presence:{replicas}:lost") == 1
+            keys = ("tidings:presence:{replicas}:lost", "tidings:presence:{replicas}:organizations:lost")
+            async with cache_of(server) as cache:
+                line = cache.line()  # a second sweeper, which has found nothing left a moment ago
+                assert await line.run([call("swept", keys, "lost")], 1.0) == [0]
+                await line.close()
+
+    run(scenario())
+
+
+def test_any_text_can_be_a_user_a_client_or_a_channel() -> None:
+    async def scenario() -> None:
+        odd = ["", " ", "0 1 x", "a\x00b", "ü€\U0001f600", "#clients", "c", "n"]
+        async with cache_server() as server, attendance_of(server) as attendance, reader_of(server) as reader:
+            await beat(attendance, "t1", begins=True)
+            changes = [
+                Change(
+                    ORG, "{odd} channel", f"client {text}", ClientInfo(text, f"client {text}", b"\x00 1 2")
+                )
+                for text in odd
+            ]
+            await attendance.write("t1", changes, NEVER)
+            page = await reader.members(ORG, "{odd} channel", limit=100, bytes_max=1 << 20)
+            assert page.clients == {change.client: change.info for change in changes}
+            assert await reader.count(ORG, "{odd} channel") == both(len(odd))
+            gone = [Change(ORG, "{odd} channel", change.client, None) for change in changes]
+            await attendance.write("t1", gone, NEVER)
+            assert not [key for key in await server.keys() if "odd" in key]
+
+    run(scenario())
