@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from core.connections import client_pb2
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +27,17 @@ def generate() -> ModuleType:
 def test_generated_pages_are_current(generate: ModuleType) -> None:
     stale = [str(path) for path, page in generate.PAGES.items() if path.read_text() != page()]
     assert not stale, "run `make docs`"
+
+
+def test_the_protobuf_module_is_that_of_its_schema() -> None:
+    schema = (ROOT / "core/connections/client.proto").read_text()
+    written = {
+        name: {(field, int(number)) for field, number in re.findall(r"(\w+) = (\d+);", body)}
+        for name, body in re.findall(r"^message (\w+) \{(.*?)\}", schema, re.MULTILINE | re.DOTALL)
+    }
+    messages = client_pb2.DESCRIPTOR.message_types_by_name
+    made = {name: {(field.name, field.number) for field in of.fields} for name, of in messages.items()}
+    assert made == written, "run `make proto`"
 
 
 def trial_of(fault: str, day: int, **found: object) -> dict[str, Any]:

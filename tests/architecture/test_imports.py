@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = {"cli", "gateway", "actors", "adapters", "core"}
-CORE_MAY_IMPORT = {"msgspec", "orjson", "jsonschema_rs", "cryptography"}
+CORE_MAY_IMPORT = {"msgspec", "orjson", "jsonschema_rs", "google", "cryptography"}
 HOMES = {
     "asyncpg": {"adapters/postgres", "bench"},
     "psycopg": {"adapters/postgres"},

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from core.auth.principal import Organization
 from core.auth.scopes import ALL
-from core.connections import codec_json
+from core.connections.codec_requests import CommandRequest
 from core.ids import encode
 from tests.helpers.loop import run
 from tests.helpers.owners import publish
@@ -67,7 +67,7 @@ PROBES: Final[dict[str, list[tuple[dict[str, Any], Any]]]] = {
 
 def served() -> set[str]:
     """Return the names of all commands that the codec knows."""
-    return {field.name for field in msgspec.structs.fields(codec_json._Command)} - {"id"}  # noqa: SLF001 (its list stands there alone)
+    return {field.name for field in msgspec.structs.fields(CommandRequest)} - {"id"}
 
 
 def token_of(secret: bytes, organization_id: bytes) -> str:
