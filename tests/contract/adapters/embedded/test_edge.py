@@ -334,6 +334,27 @@ def test_an_upgrade_passes_as_the_one_token_and_an_empty_protocol_as_it_is(tmp_p
     run(scenario())
 
 
+WORDS = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nwrong"
+PROBLEM = WORDS.replace(b"text/plain", b"application/problem+json").replace(b"wrong", b"{}   ")
+
+
+def test_what_can_never_be_a_socket_is_told_by_a_problem(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with edge_of(tmp_path, WORDS) as edge:
+            for method in ("POST", "PUT", "OPTIONS"):
+                refused = await edge.get("/connection/websocket", method=method)
+                is_problem(refused, Code.METHOD_NOT_ALLOWED)
+                assert refused.headers["allow"] == "GET"
+            assert not edge.backend.heads
+            is_problem(await edge.get("/connection/websocket"), Code.MALFORMED_REQUEST)
+            is_problem(await edge.send(b"GET /connection/websocket HTTP/1.0\r\n\r\n"), Code.MALFORMED_REQUEST)
+            assert (await edge.get("/v1/rooms")).body == b"wrong", "others speak for themselves"
+            edge.backend.answer = PROBLEM
+            assert (await edge.get("/connection/websocket")).body == b"{}   "
+
+    run(scenario())
+
+
 OPEN = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 STREAM_REQUESTS = [
     b"GET /connection/sse?cf_connect=%7B%7D HTTP/1.1\r\nHost: x\r\n\r\n",
