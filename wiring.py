@@ -24,6 +24,7 @@ from adapters.postgres.channels import ChannelReader
 from adapters.postgres.commit import CommitConnection
 from adapters.postgres.faults import UNREACHABLE, may_pass
 from adapters.postgres.maintenance import require_today
+from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
 from adapters.postgres.resources import ResourceReader
 from adapters.postgres.sealing import Sealer, read_key
@@ -233,6 +234,7 @@ def _api_parts(
         log=readers.log,
         channels=readers.channels,
         resources=readers.resources,
+        rules=RuleStore(readers.database),
         cursor_key=sha256(b"tidings cursors" + read_key(cluster_key_file(settings))).digest(),
         is_ready=readers.database.ping,
         clock=SystemClock(),

@@ -58,7 +58,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     history_size: _Count = 0
     history_ttl_s: _Count = 0
     delta_publish: bool = False
-    allowed_delta_types: tuple[Literal["fossil"], ...] = ()
+    allowed_delta_types: Annotated[tuple[Literal["fossil"], ...], msgspec.Meta(max_length=1)] = ()
     allow_tags_filter: bool = False
     allow_user_limited_channels: bool = False
     allow_subscribe_for_client: bool = False

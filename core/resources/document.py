@@ -8,6 +8,7 @@ import re
 from typing import Any, Final
 
 import msgspec
+from jsonschema_rs import Draft202012Validator
 
 from core.errors import Code, TidingsError
 from core.resources.schema import ResourceType
@@ -186,8 +187,14 @@ def faults_of(type_: ResourceType, document: dict[str, Any]) -> list[FieldFault]
         else document
     )
     faults = [] if metadata is None else _metadata_faults(metadata)
-    if not type_.validator.is_valid(own):
-        for error in type_.validator.iter_errors(own):
+    return (faults + faults_by(type_.validator, own))[:ERRORS_MAX]
+
+
+def faults_by(validator: Draft202012Validator, document: dict[str, Any]) -> list[FieldFault]:
+    """Return what is wrong with a document by a JSON Schema alone, at most twenty faults."""
+    faults: list[FieldFault] = []
+    if not validator.is_valid(document):
+        for error in validator.iter_errors(document):
             faults += _faults_of_error(error)
             if len(faults) >= ERRORS_MAX:
                 break

@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from adapters.postgres.channels import ChannelReader
+from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.resources import ResourceReader
 from adapters.postgres.streams import LogReader
 from adapters.telemetry.metrics import RequestMetrics
@@ -20,6 +21,8 @@ from core.traces import ServerSpan
 from gateway.api.call import Route
 from gateway.api.channels import Channels
 from gateway.api.installation import Installation
+from gateway.api.namespaces import Namespaces
+from gateway.api.organization import OwnOrganization
 from gateway.api.pages import Cursors
 from gateway.api.resources import Collection
 from gateway.api.shell import METHODS, Application, Shell
@@ -45,6 +48,7 @@ class ApiParts:
     log: LogReader
     channels: ChannelReader
     resources: ResourceReader
+    rules: RuleStore
     cursor_key: bytes
     is_ready: Callable[[], Awaitable[None]]
     clock: Clock
@@ -78,6 +82,8 @@ def routes(parts: ApiParts, metrics: RequestMetrics) -> list[Route]:
         *Installation(parts.is_ready, metrics, origin).routes(),
         *Streams(parts.log, parts.feed, cursors, settings.api.page_bytes_max).routes(),
         *channels.routes(),
+        *Namespaces(parts.rules, parts.authenticator, parts.catalog, cursors).routes(),
+        *OwnOrganization(parts.rules).routes(),
         *(
             route
             for type_ in parts.catalog.by_name.values()

@@ -16,6 +16,7 @@ NO_STORE: Final = b"no-store"
 PRIVATE: Final = b"private, no-cache"
 PUBLIC: Final = b"public, max-age=300"
 JSON: Final = b"application/json"
+MERGE_PATCH: Final = b"application/merge-patch+json"
 
 # Headers that a request has once or not at all; every other repeated one is a list (RFC 9110 §5.3).
 _SINGLE: Final = frozenset(

@@ -6,7 +6,7 @@ import orjson
 
 from adapters.postgres.channels import ChannelHead, ChannelReader
 from adapters.postgres.codec import Page
-from core.auth.access import refusal_to_publish, refusal_to_read_history
+from core.auth.access import refusal_to_publish, refusal_to_read_log
 from core.auth.principal import Organization
 from core.errors import Code, TidingsError, bad_parameter
 from core.ids import encode
@@ -25,7 +25,6 @@ from gateway.api.outcomes import committed, status_of, write_headers
 from gateway.api.pages import AFTER, CURSOR, LIMIT, Cursors, limit_of, list_answer
 from gateway.api.publications import (
     Publication,
-    bad_channels,
     channels_named,
     read_item,
     read_publication,
@@ -40,6 +39,11 @@ ITEMS_MAX: Final = 1_000
 SORT: Final = "sort"
 OLDEST_FIRST: Final = "offset"
 NEWEST_FIRST: Final = "-offset"
+BAD_NAME: Final = (
+    "A channel's name has 1 to 255 printable ASCII characters, unless its namespace says otherwise."
+)
+
+_PASSED_ON: Final = 200
 
 
 class Channels:
@@ -98,32 +102,27 @@ class Channels:
             call.body, read_object(call.body), channel, self._settings.document_bytes_max
         )
         organization = await self._authenticator.organization(call.organization_id)
-        self._check(call, organization, publication, "")
+        operation = self._operation(call, organization, publication, "")
         outcome = await self._writing.submit(
-            call, _operation(publication), key=key, fingerprint=fingerprint(call) if key else b""
+            call, operation, key=key, fingerprint=fingerprint(call) if key else b""
         )
         effect = committed(outcome)
-        event_id = encode("evt", effect.event_id)
         shown = {"object": "publication", **_position(effect, channel, 0)}
-        headers = (*write_headers(effect), (b"location", f"/v1/events/{event_id}".encode()))
-        return Answer(status_of(effect), orjson.dumps(shown), headers)
+        headers = write_headers(effect)
+        if effect.event_id:
+            headers.append((b"location", f"/v1/events/{encode('evt', effect.event_id)}".encode()))
+        return Answer(_status_of(effect), orjson.dumps(shown), tuple(headers))
 
     async def _publish_many(self, call: Call) -> Answer:
         key = key_of(call.headers)
         _, pairs = items_of(call.body, ITEMS_MAX, frozenset({"items"}))
         organization = await self._authenticator.organization(call.organization_id)
-        publications = [self._read(call, organization, raw, value) for raw, value in pairs]
         named = [channels_named(value) for _, value in pairs]
         most = self._settings.publish_entries_max
         if sum(map(len, named)) > most:
             fault = ("#/items", "too_long", f"At most {most} pairs of item and channel.")
             raise invalid("The batch is too large.", [fault])
-        items = [
-            Item(raw, _operation(publication), key=publication.key)
-            if isinstance(publication, Publication)
-            else Item(raw, error=publication)
-            for (raw, _), publication in zip(pairs, publications, strict=True)
-        ]
+        items = [self._item(call, organization, raw, value) for raw, value in pairs]
         results = await Batch(self._writing, call, key).run(items)
         shown = [
             entry
@@ -132,26 +131,36 @@ class Channels:
         ]
         return batch_answer("publish_result", results, shown)
 
-    def _read(
-        self, call: Call, organization: Organization, raw: bytes, value: Any
-    ) -> Publication | TidingsError:
+    def _item(self, call: Call, organization: Organization, raw: bytes, value: Any) -> Item:
         try:
             publication = read_item(raw, value, self._settings.document_bytes_max)
-            self._check(call, organization, publication, "/channels" if "channels" in value else "/channel")
+            pointer = "/channels" if "channels" in value else "/channel"
+            operation = self._operation(call, organization, publication, pointer)
         except TidingsError as error:
-            return error
-        return publication
+            return Item(raw, error=error)
+        return Item(raw, operation, key=publication.key)
 
-    def _check(self, call: Call, organization: Organization, publication: Publication, pointer: str) -> None:
+    def _operation(
+        self, call: Call, organization: Organization, publication: Publication, pointer: str
+    ) -> Publish:
+        """Return a publication as what is to be done, once it is clear that it may be."""
         for channel in publication.channels:
             refusal = refusal_to_publish(call.principal, organization, channel, self._namespaces)
             if refusal is Code.VALIDATION_FAILED and pointer:
-                raise invalid("No channel has this name.", bad_channels((channel,), f"#{pointer}"))
-            _raise(refusal)
+                raise invalid("No channel has this name.", [(f"#{pointer}", "pattern", BAD_NAME)])
+            raise_refusal(refusal)
+        options = [organization.channels.options_of(name, self._namespaces) for name in publication.channels]
+        ephemeral = {one is not None and one.ephemeral for one in options}
+        if len(ephemeral) > 1:
+            fault = (f"#{pointer}", "not_allowed", "Either all channels keep what is published, or none.")
+            raise invalid("One publication can't be both stored and ephemeral.", [fault])
+        return Publish(
+            publication.channels, publication.data, tags=publication.tags, ephemeral=ephemeral.pop()
+        )
 
     def _entries(self, index: int, channels: tuple[str, ...], result: Result) -> list[dict[str, Any]]:
         if isinstance(result, Committed):
-            status = status_of(result)
+            status = _status_of(result)
             return [
                 {"index": index, "status": status, **_position(result, channel, place)}
                 for place, channel in enumerate(channels)
@@ -166,7 +175,7 @@ class Channels:
     async def _list(self, call: Call) -> Answer:
         channel = call.params["channel"]
         organization = await self._authenticator.organization(call.organization_id)
-        _raise(refusal_to_read_history(call.principal, organization, channel, self._namespaces))
+        raise_refusal(refusal_to_read_log(call.principal, organization, channel, self._namespaces))
         limit = limit_of(call.query, LIMIT_DEFAULT, LIMIT_MAX)
         newest_first = _newest_first(call)
         asked = position_of(call, self._cursors)
@@ -197,18 +206,25 @@ class Channels:
         return list_answer(call, entries, next_cursor=cursor, position=position)
 
 
-def _operation(publication: Publication) -> Publish:
-    return Publish(publication.channels, publication.data, tags=publication.tags)
+def raise_refusal(refusal: Code | None) -> None:
+    """Accept what nothing speaks against.
 
-
-def _raise(refusal: Code | None) -> None:
+    Raises:
+        TidingsError: the reason that there is; with the parameter `channel` when it is the name itself.
+    """
     if refusal is Code.VALIDATION_FAILED:
-        raise bad_parameter("channel", "pattern", "A channel's name has 1 to 255 printable ASCII characters.")
+        raise bad_parameter("channel", "pattern", BAD_NAME)
     if refusal is not None:
         raise TidingsError(refusal)
 
 
+def _status_of(effect: Committed) -> int:
+    return status_of(effect) if effect.event_id else _PASSED_ON
+
+
 def _position(effect: Committed, channel: str, place: int) -> dict[str, Any]:
+    if not effect.event_id:  # ephemeral: it is no event and has no place in the channel
+        return {"channel": channel, "ephemeral": True}
     return {
         "id": encode("evt", effect.event_id),
         "channel": channel,

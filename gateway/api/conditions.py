@@ -44,6 +44,30 @@ def _version(if_match: bytes) -> int:
     raise TidingsError(Code.HEADER_INVALID, 'If-Match is one ETag, like "r42", or *.', header="If-Match")
 
 
+def check_condition(condition: Condition, version: int) -> None:
+    """Accept a write to what stands at this version, 0 for what does not exist.
+
+    Raises:
+        TidingsError: `precondition_failed`.
+    """
+    wanted = condition.if_match
+    is_wanted = version == wanted if wanted > 0 else bool(version) or not wanted
+    if not is_wanted or (condition.must_not_exist and version):
+        raise TidingsError(Code.PRECONDITION_FAILED)
+
+
+def match_condition(headers: dict[bytes, bytes]) -> Condition:
+    """Return what `If-Match` demands of a write that makes nothing new.
+
+    Raises:
+        TidingsError: `header_invalid`, also for `If-None-Match`; `precondition_failed`.
+    """
+    condition = write_condition(headers)
+    if condition.must_not_exist:
+        raise TidingsError(Code.HEADER_INVALID, "Only PUT takes If-None-Match.", header="If-None-Match")
+    return condition
+
+
 def is_known(headers: dict[bytes, bytes], version: int) -> bool:
     """Say whether the reader has this version already (`If-None-Match`): answer 304 without a body."""
     if_none_match = headers.get(b"if-none-match")

@@ -1,12 +1,10 @@
 """Publications as clients send them, checked by hand: what is published must stay the bytes that came."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from core.channels.name import is_valid
 from core.errors import Code, TidingsError
 from core.resources.document import (
     METADATA_KEY_CHARACTERS_MAX,
@@ -119,12 +117,6 @@ def channels_named(item: Any) -> tuple[str, ...]:
     Empty: it names none that a result could stand under.
     """
     return _channels(item)[0] if isinstance(item, dict) else ()
-
-
-def bad_channels(channels: Sequence[str], pointer: str) -> list[FieldFault]:
-    """Return the faults of names that no channel can have."""
-    detail = "A channel's name has 1 to 255 printable ASCII characters."
-    return [(pointer, "pattern", detail) for channel in channels if not is_valid(channel)][:1]
 
 
 def _data(raw: bytes, bytes_max: int) -> bytes:

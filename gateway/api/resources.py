@@ -23,12 +23,12 @@ from core.resources.filter import ListQuery, Place, parse_list_query
 from core.resources.resource import render
 from core.resources.row import ResourceRow
 from core.resources.schema import Catalog, ResourceType
-from core.streams.command import Atomic, Condition, Create, Delete, Operation, Patch, Put, Target
+from core.streams.command import Atomic, Create, Delete, Operation, Patch, Put, Target
 from core.streams.command import Item as AtomicItem
 from core.streams.outcome import Committed, Refused
 from gateway.api.batches import Batch, Item, Result, batch_answer, items_of
-from gateway.api.call import JSON, PRIVATE, Answer, Call, Endpoint, Route
-from gateway.api.conditions import etag, is_known, write_condition
+from gateway.api.call import JSON, MERGE_PATCH, PRIVATE, Answer, Call, Endpoint, Route
+from gateway.api.conditions import etag, is_known, match_condition, write_condition
 from gateway.api.expanding import expanded, require_all
 from gateway.api.idempotency import check_key, fingerprint, key_of, own_key
 from gateway.api.outcomes import committed, id_of, resource_answer, status_of
@@ -36,7 +36,6 @@ from gateway.api.pages import CURSOR, LIMIT, Cursors, limit_of, list_answer
 from gateway.api.writing import Writing
 from gateway.problems import problem_of
 
-MERGE_PATCH: Final = b"application/merge-patch+json"
 LIMIT_DEFAULT: Final = 25
 LIMIT_MAX: Final = 100
 ITEMS_MAX: Final = 500
@@ -122,12 +121,12 @@ class Collection:
     async def _patch(self, call: Call) -> Answer:
         key = key_of(call.headers)
         patch = read_document(call.body)
-        operation = Patch(self._target(call), orjson.dumps(patch), _without_none_match(call))
+        operation = Patch(self._target(call), orjson.dumps(patch), match_condition(call.headers))
         return await self._write(call, key, operation)
 
     async def _delete(self, call: Call) -> Answer:
         key = key_of(call.headers)
-        return await self._write(call, key, Delete(self._target(call), _without_none_match(call)))
+        return await self._write(call, key, Delete(self._target(call), match_condition(call.headers)))
 
     async def _write(self, call: Call, key: str, operation: Operation) -> Answer:
         outcome = await self._writing.submit(
@@ -303,10 +302,3 @@ def _external_id(document: dict[str, Any]) -> str:
         fault = (f"#/{EXTERNAL_ID_FIELD}", "pattern", "1 to 128 of A-Z, a-z, 0-9, _, : and -.")
         raise invalid("The own id is not valid.", [fault])
     return external_id
-
-
-def _without_none_match(call: Call) -> Condition:
-    condition = write_condition(call.headers)
-    if condition.must_not_exist:
-        raise TidingsError(Code.HEADER_INVALID, "Only PUT takes If-None-Match.", header="If-None-Match")
-    return condition

@@ -1,6 +1,7 @@
 """A REST replica over a real owner and a real database in this process, and a client of it."""
 
 import io
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from adapters.clock import SystemClock
 from adapters.entropy import SystemEntropy
 from adapters.postgres.auth import AuthStore, Options
 from adapters.postgres.channels import ChannelReader
+from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
 from adapters.postgres.resources import ResourceReader
 from adapters.postgres.sealing import Sealer
@@ -96,6 +98,13 @@ class Rest:
     async def post(self, path: str, body: Any, **headers: str) -> Answer:
         return await self.call("POST", path, body, **headers)
 
+    async def until(self, status: int, method: str, path: str, body: Any = None) -> Answer:
+        """Ask until the answer has this status, as it will: rules are believed for a second."""
+        deadline = time.monotonic() + 5
+        while (answer := await self.call(method, path, body)).status != status:
+            assert time.monotonic() < deadline, answer.raw
+        return answer
+
     async def another(self, *scopes: str) -> tuple[Organization, str]:
         """Make another organization, and a key of it."""
         other = await self.store.create_organization("other", "test")
@@ -136,6 +145,7 @@ async def rest_of(
             log=LogReader(database, retention_days=days),
             channels=ChannelReader(database, retention_days=days),
             resources=ResourceReader(database),
+            rules=RuleStore(database),
             cursor_key=bytes(32),
             is_ready=database.ping,
             clock=clock,

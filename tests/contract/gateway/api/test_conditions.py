@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import TidingsError
 from core.streams.command import Condition
-from gateway.api.conditions import ANY, etag, is_known, write_condition
+from gateway.api.conditions import ANY, check_condition, etag, is_known, match_condition, write_condition
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,28 @@ def test_a_reader_who_says_nothing_has_nothing() -> None:
 def test_an_etag_is_a_condition_on_its_own_version() -> None:
     assert write_condition({b"if-match": etag(7)}) == Condition(7, must_not_exist=False)
     assert is_known({b"if-none-match": etag(7)}, 7)
+
+
+@pytest.mark.parametrize(
+    ("condition", "versions"),
+    [
+        (Condition(), {0, 1, 2}),
+        (Condition(ANY), {1, 2}),
+        (Condition(2), {2}),
+        (Condition(must_not_exist=True), {0}),
+        (Condition(ANY, must_not_exist=True), set()),
+    ],
+)
+def test_a_write_finds_the_version_that_it_is_about_or_none(condition: Condition, versions: set[int]) -> None:
+    for version in versions:
+        check_condition(condition, version)
+    for version in {0, 1, 2} - versions:
+        with pytest.raises(TidingsError, match="precondition_failed"):
+            check_condition(condition, version)
+
+
+def test_only_what_makes_something_new_may_ask_that_there_be_nothing() -> None:
+    assert match_condition({b"if-match": b'"r2"'}) == Condition(2)
+    with pytest.raises(TidingsError) as caught:
+        match_condition({b"if-none-match": b"*"})
+    assert caught.value.code.value == "header_invalid"

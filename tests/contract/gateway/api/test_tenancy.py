@@ -69,6 +69,8 @@ def one(collection: str, body: dict[str, Any], name: str) -> dict[tuple[str, str
 
 
 KEY = {"idempotency_key": "{key}"}
+SAME, KNOWN = {"if_match": '"r1"'}, {"if_none_match": '"r1"'}
+NAMESPACE = "/v1/channel_namespaces/{name:str}"
 ROOM, TEXT = {"name": "x"}, {"room_id": "ext:theirs", "text": "x"}
 TAKEN = [
     {"room_id": "{room}", "text": "x"},
@@ -106,6 +108,27 @@ PROBES: Final[dict[tuple[str, str], list[Probe]]] = {
         Probe(200, "/v1/publish", {"items": [{"channel": "{channel}", "data": 1}]}),
         Probe(200, "/v1/publish", {"items": [{"channels": ["{channel}", "room:{room}"], "data": 1}]}, KEY),
         Probe(200, "/v1/publish", {"items": [{"channel": "{channel}", "data": 1, **KEY}]}),
+    ],
+    ("/v1/channel_namespaces", "GET"): [
+        *nothing_there("/v1/channel_namespaces", "limit=100"),
+        Probe(400, "/v1/channel_namespaces?limit=1&cursor={namespaces}"),
+    ],
+    (NAMESPACE, "GET"): [Probe(404, "/v1/channel_namespaces/{namespace}", headers=h) for h in ({}, KNOWN)],
+    (NAMESPACE, "PUT"): [
+        Probe(412, "/v1/channel_namespaces/{namespace}", {}, SAME),
+        *(
+            Probe(201, "/v1/channel_namespaces/{namespace}", {}, headers)
+            for headers in ({}, KEY, {"if_none_match": "*"})
+        ),
+    ],
+    (NAMESPACE, "PATCH"): [
+        Probe(412, "/v1/channel_namespaces/{namespace}", {}, SAME),
+        Probe(201, "/v1/channel_namespaces/{namespace}", {"presence": True}),
+    ],
+    (NAMESPACE, "DELETE"): [Probe(404, "/v1/channel_namespaces/{namespace}", headers=h) for h in ({}, SAME)],
+    ("/v1/organization", "GET"): [Probe(200, "/v1/organization")],
+    ("/v1/organization", "PATCH"): [
+        Probe(200, "/v1/organization", {"name": "theirs"}, h) for h in ({}, SAME)
     ],
     ("/v1/rooms", "GET"): [
         *nothing_there("/v1/rooms", "q={word}", "name={word}", "limit=100"),
@@ -157,6 +180,7 @@ def served() -> set[tuple[str, str]]:
         log=nothing,
         channels=nothing,
         resources=nothing,
+        rules=nothing,
         cursor_key=bytes(32),
         is_ready=nothing,
         clock=nothing,
@@ -174,6 +198,9 @@ async def things_of(api: Rest) -> Names:
     await api.post("/v1/messages", {"room_id": room["id"], "text": "secret"})
     for _ in range(2):
         await api.post("/v1/channels/news/publications", {"data": "secret"})
+    for name in ("chatter", "gossip"):
+        await api.call("PUT", f"/v1/channel_namespaces/{name}", {"channel_regex": "secret"})
+    await api.call("PATCH", "/v1/organization", {"user_personal_channel": {"namespace": "secret"}})
     events = (await api.get("/v1/events?limit=1")).body
     cursors = {
         name: (await api.get(f"/v1/{path}?limit=1")).body["next_cursor"]
@@ -181,6 +208,7 @@ async def things_of(api: Rest) -> Names:
             ("rooms", "rooms"),
             ("messages", "messages"),
             ("publications", "channels/news/publications"),
+            ("namespaces", "channel_namespaces"),
         )
     }
     return {
@@ -191,6 +219,7 @@ async def things_of(api: Rest) -> Names:
         "events": events["next_cursor"],
         "own": "mine",
         "channel": "news",
+        "namespace": "chatter",
         "word": "secret",
         "key": "order-1",
         **cursors,
@@ -204,13 +233,14 @@ def with_key() -> Names:
 def nobodys(ours: Names, cursor: str) -> Names:
     """Return names of the same form that nobody has given to anything, and a cursor of another list."""
     never = {name: ours[name][:-4] + "0000" for name in ("room", "message", "event")}
-    cursors = dict.fromkeys(("rooms", "messages", "publications", "events"), cursor)
+    cursors = dict.fromkeys(("rooms", "messages", "publications", "events", "namespaces"), cursor)
     return {
         **never,
         **cursors,
         "epoch": "epochzero",
         "own": "nobodys",
         "channel": "olds",
+        "namespace": "silence",
         "word": "nowhere",
         "key": "order-0",
     }
@@ -239,8 +269,9 @@ class Stranger:
 
 async def all_of(api: Rest) -> list[bytes]:
     """Return everything that our organization has."""
-    lists = ("rooms", "messages", "events", "channels/news/publications")
-    return [(await api.get(f"/v1/{path}?limit=100")).raw for path in lists]
+    lists = ("rooms", "messages", "events", "channels/news/publications", "channel_namespaces")
+    pages = [(await api.get(f"/v1/{path}?limit=100")).raw for path in lists]
+    return [*pages, (await api.get("/v1/organization")).raw]
 
 
 def told(answer: Answer, names: Names, stranger: Stranger) -> tuple[int, dict[str, str], str]:
@@ -250,7 +281,7 @@ def told(answer: Answer, names: Names, stranger: Stranger) -> tuple[int, dict[st
     def plain(text: str) -> str:
         for value in sorted(known, key=len, reverse=True):
             text = re.sub(rf"(?<![\w-]){re.escape(value)}(?![\w-])", known[value], text)
-        text = re.sub(r"\b(evt|room|msg|req)_[0-9A-Za-z]+", "<id>", text)
+        text = re.sub(r"\b(evt|room|msg|req|org)_[0-9A-Za-z]+", "<id>", text)
         text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>", text)
         return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text)
 
