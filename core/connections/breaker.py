@@ -22,9 +22,14 @@ class Breaker:
     closed_from_s: float = 0.0
     """Of an open one: when the next call may go out, in seconds of a clock that never falls."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the receiver has failed too often in a row."""
+        return self.failures >= self.failures_max
+
     def admits(self, now_s: float) -> bool:
         """Say whether a call may go out now; tell `succeeded` or `failed` afterwards."""
-        if self.failures < self.failures_max:
+        if not self.is_open:
             return True
         if now_s < self.closed_from_s:
             return False

@@ -10,7 +10,9 @@ def opened(at_s: float = 0.0) -> Breaker:
     breaker = Breaker(3, 10.0)
     for _ in range(3):
         assert breaker.admits(at_s)
+        assert not breaker.is_open
         breaker.failed(at_s)
+    assert breaker.is_open
     return breaker
 
 
