@@ -281,6 +281,32 @@ class Realtime(BaseSettings):
     )
 
 
+class Backend(BaseSettings):
+    """Calls to the backends of organizations, which judge what their clients may do, and answer RPC."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_BACKEND_")
+
+    connections_max: Count = Field(
+        default=64, description="To the backends of one organization, per replica; more calls wait for one."
+    )
+    calls_max: Count = Field(
+        default=1_000, description="Unanswered calls of one organization per replica; past it error 100."
+    )
+    answer_bytes_max: Bytes = Field(default=131_072, description="Of an answer; a longer one is error 100.")
+    failures_max: Count = Field(
+        default=10, description="Calls in a row that fail; then the URL is left alone for the pause."
+    )
+    pause_s: Seconds = Field(
+        default=5.0, description="Error 100 for all but one call, which finds out whether it is back."
+    )
+    organizations_max: Count = Field(
+        default=1_000, description="Whose connections a replica keeps; those idle longest are closed."
+    )
+    private: bool = Field(
+        default=False, description="Backends may have private addresses, and be called by plain http."
+    )
+
+
 class Tracing(BaseSettings):
     """Spans of REST requests, for a collector that speaks OTLP over HTTP."""
 
@@ -375,6 +401,7 @@ class Settings(BaseModel):
     links: Links = Field(default_factory=Links)
     api: Api = Field(default_factory=Api)
     realtime: Realtime = Field(default_factory=Realtime)
+    backend: Backend = Field(default_factory=Backend)
     tracing: Tracing = Field(default_factory=Tracing)
 
 
