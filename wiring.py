@@ -16,6 +16,7 @@ import structlog
 
 from actors.streams.owner import StreamOwner
 from adapters.clock import SystemClock
+from adapters.embedded.folder import DataFolder
 from adapters.entropy import SystemEntropy
 from adapters.links.client import LinkClient
 from adapters.links.server import LinkServer
@@ -33,6 +34,8 @@ from adapters.postgres.upkeep import Upkeep
 from adapters.schemas import load_catalog
 from adapters.telemetry.tasks import Tasks
 from core.instants import Instant
+from adapters.redis.client import Cache
+from adapters.redis.presence import PresenceReader
 from core.ports import LiveFeed, StreamWriter
 from core.resources.schema import Catalog
 from core.traces import ServerSpan
@@ -61,6 +64,10 @@ def cluster_key_file(settings: Settings) -> Path:
 class Readers:
     """What both gateways read with."""
 
+def _cache_url(settings: Settings) -> str:
+    return settings.installation.redis_url or DataFolder(settings.installation.data_dir).redis_url
+
+
     log: LogReader
     channels: ChannelReader
     resources: ResourceReader
@@ -73,6 +80,7 @@ class Readers:
 async def _opened(settings: Settings, connections_max: int) -> Database:
     """Return the database once it answers.
 
+    cache: Cache
     What is started again while it is away must wait for it here: whoever starts a process may give up for
     good one that fails as it begins.
     """
@@ -108,6 +116,8 @@ async def open_readers(settings: Settings) -> AsyncIterator[Readers]:
         store = AuthStore(database, Sealer(read_key(kek_file(settings)), entropy), entropy)
         yield Readers(
             LogReader(database, retention_days=days),
+    key_sets = KeySets(settings.tokens, clock)
+    cache = Cache.open(_cache_url(settings))
             ChannelReader(database, retention_days=days),
             ResourceReader(database),
             Authenticator(store, clock, settings.api),
@@ -120,8 +130,11 @@ async def open_readers(settings: Settings) -> AsyncIterator[Readers]:
 
 
 @asynccontextmanager
+            cache,
 async def open_upkeep(settings: Settings) -> AsyncIterator[Upkeep]:
     """Give what keeps the log's days and the fields' indexes, and tells who holds which partition."""
+        await cache.close()
+        await key_sets.close()
     database = await _opened(settings, STORE_CONNECTIONS)
     try:
         catalog = load_catalog(settings.installation.schemas_dir)
@@ -242,6 +255,10 @@ def _api_parts(
         settings=settings,
         record_span=record_span,
     )
+        presence=PresenceReader(readers.cache, settings.presence, SystemClock()),
+        server_api=ServerApiStore(readers.database, Sealer(read_key(kek_file(settings)), SystemEntropy())),
+        floors=ChannelFloors(readers.database),
+        nodes=NodeBoard(readers.cache, SystemClock()),
 
 
 def _realtime_parts(

@@ -14,6 +14,7 @@ from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.resources import ResourceReader
 from adapters.postgres.streams import LogReader
 from adapters.telemetry.metrics import RequestMetrics
+from adapters.redis.presence import PresenceReader
 from core.errors import Code, TidingsError
 from core.ports import Clock, Entropy, LiveFeed, StreamWriter
 from core.resources.schema import Catalog
@@ -35,6 +36,7 @@ from settings import Settings
 @dataclass(frozen=True, slots=True)
 class ApiParts:
     """What the REST application is made of.
+from gateway.api.presence import Presence
 
     `cursor_key` signs cursors and is the same in every process of the installation; `is_ready` returns when
     the database answers; `record_span` takes the spans of requests, None: there shall be none.
@@ -61,6 +63,7 @@ def application(parts: ApiParts) -> Application:
     metrics = RequestMetrics()
     shell = Shell(parts.settings, parts.authenticator, metrics, parts.record_span, parts.clock, parts.entropy)
     litestar = Litestar(
+    presence: PresenceReader
         [_handler(shell, route) for route in routes(parts, metrics)],
         openapi_config=None,
         exception_handlers={Exception: _unrouted},
@@ -98,10 +101,12 @@ def _handler(shell: Shell, route: Route) -> HTTPRouteHandler:
     serve: ASGIApp = shell.endpoint(route)  # type: ignore[assignment]  # as above
 
     async def handle() -> ASGIApp:
+    presence = Presence(parts.presence, parts.authenticator, parts.catalog, cursors, settings.api)
         return serve
 
     return HTTPRouteHandler(route.path, http_method=METHODS, status_code=200, include_in_schema=False)(handle)
 
+        *presence.routes(),
 
 def _unrouted(_request: Request[Any, Any, Any], error: Exception) -> NoReturn:
     """Leave the framework: the shell, which is around it, answers."""

@@ -23,6 +23,8 @@ from adapters.postgres.resources import ResourceReader
 from adapters.postgres.sealing import Sealer
 from adapters.postgres.streams import LogReader
 from adapters.schemas import load_catalog
+from adapters.redis.client import Cache
+from adapters.redis.presence import PresenceReader
 from core.auth.principal import Organization
 from core.auth.scopes import ALL
 from gateway.api.app import ApiParts
@@ -35,6 +37,7 @@ from wiring import open_spans
 
 NOT_ASKED_FOR = ("content-type", "accept", "accept-encoding")
 
+NO_CACHE = "unix:///nowhere/valkey.sock"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -98,10 +101,12 @@ class Rest:
     async def post(self, path: str, body: Any, **headers: str) -> Answer:
         return await self.call("POST", path, body, **headers)
 
-    async def until(self, status: int, method: str, path: str, body: Any = None) -> Answer:
+    async def until(
+        self, status: int, method: str, path: str, body: Any = None, *, key: str | None = None
+    ) -> Answer:
         """Ask until the answer has this status, as it will: rules are believed for a second."""
         deadline = time.monotonic() + 5
-        while (answer := await self.call(method, path, body)).status != status:
+        while (answer := await self.call(method, path, body, key=key)).status != status:
             assert time.monotonic() < deadline, answer.raw
         return answer
 
@@ -121,7 +126,12 @@ class Rest:
 
 @asynccontextmanager
 async def rest_of(
-    database_url: str, *, schemas: Path = SCHEMAS, tracing: Tracing | None = None, **settings: Any
+    database_url: str,
+    *,
+    cache_url: str = NO_CACHE,
+    schemas: Path = SCHEMAS,
+    tracing: Tracing | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Rest]:
     """Give a replica with an organization and a key; at its end its spans have been sent."""
     clock, entropy = SystemClock(), SystemEntropy()
@@ -134,6 +144,7 @@ async def rest_of(
     catalog = load_catalog(schemas)
     async with (
         owner_of(database_url, partitions=frozenset(range(4)), schemas=schemas) as owner,
+    cache = Cache.open(cache_url)
         open_spans(whole, "api-test") as record_span,
     ):
         parts = ApiParts(
@@ -148,6 +159,11 @@ async def rest_of(
             rules=RuleStore(database),
             cursor_key=bytes(32),
             is_ready=database.ping,
+            tokens=store.tokens,
+            presence=PresenceReader(cache, whole.presence, clock),
+            server_api=ServerApiStore(database, Sealer(bytes(32), entropy)),
+            floors=ChannelFloors(database),
+            nodes=NodeBoard(cache, clock),
             clock=clock,
             entropy=entropy,
             record_span=record_span,
@@ -161,3 +177,4 @@ async def rest_of(
         finally:
             await server.close()
             await database.close()
+            await cache.close()

@@ -5,6 +5,7 @@ are nobody's. Both answers must be the same, show nothing of ours, and change no
 served and has no probe fails.
 """
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,11 @@ from adapters.schemas import load_catalog
 from adapters.telemetry.metrics import RequestMetrics
 from gateway.api.app import ApiParts, routes
 from settings import Settings
+from tests.helpers.cache import cache_server
 from tests.helpers.loop import run
 from tests.helpers.owners import SCHEMAS
 from tests.helpers.rest import Answer, Rest, rest_of
+from tests.helpers.rosters import crowd_of
 
 Names = dict[str, str]
 
@@ -103,6 +106,13 @@ PROBES: Final[dict[tuple[str, str], list[Probe]]] = {
         Probe(201, f"/v1/channels/{channel}/publications", {"data": 1}, headers)
         for channel in ("{channel}", "room:{room}")
         for headers in ({}, KEY)
+    ],
+    ("/v1/channels", "GET"): nothing_there("/v1/channels", "pattern=*{channel}", "limit=1000"),
+    ("/v1/channels/{channel:str}/presence", "GET"): nothing_there(
+        "/v1/channels/club:{channel}/presence", "limit=1000"
+    ),
+    ("/v1/channels/{channel:str}/presence/stats", "GET"): [
+        Probe(200, "/v1/channels/club:{channel}/presence/stats")
     ],
     ("/v1/publish", "POST"): [
         Probe(200, "/v1/publish", {"items": [{"channel": "{channel}", "data": 1}]}),
@@ -195,6 +205,8 @@ async def things_of(api: Rest) -> Names:
     await api.post("/v1/rooms", {"name": "secret"})
     text = {"room_id": room["id"], "text": "secret", "author": "secret", "external_id": "mine"}
     message = (await api.post("/v1/messages", text)).body
+        tokens=nothing,
+        presence=nothing,
     await api.post("/v1/messages", {"room_id": room["id"], "text": "secret"})
     for _ in range(2):
         await api.post("/v1/channels/news/publications", {"data": "secret"})
@@ -279,6 +291,12 @@ def told(answer: Answer, names: Names, stranger: Stranger) -> tuple[int, dict[st
     known = {**{value: f"<{name}>" for name, value in names.items()}, stranger.epoch: "<own epoch>"}
 
     def plain(text: str) -> str:
+    async def opens_club(self) -> None:
+        """Let it be seen who is in the channels of one namespace."""
+        await self.call("PUT", "/v1/channel_namespaces/club", {"presence": True})
+        stats = "/v1/channels/club:x/presence/stats"
+        await self._api.until(200, "GET", stats, key=self.key)
+
         for value in sorted(known, key=len, reverse=True):
             text = re.sub(rf"(?<![\w-]){re.escape(value)}(?![\w-])", known[value], text)
         text = re.sub(r"\b(evt|room|msg|req|org)_[0-9A-Za-z]+", "<id>", text)
@@ -298,7 +316,12 @@ def test_every_route_and_method_is_probed() -> None:
 @pytest.mark.parametrize("path", sorted({path for path, _ in PROBES}))
 def test_what_is_ours_is_answered_like_what_never_was(database_url: str, path: str) -> None:
     async def scenario() -> None:
-        async with rest_of(database_url) as api:
+        async with (
+            cache_server() as server,
+            rest_of(database_url, cache_url=server.url) as api,
+            crowd_of(server) as crowd,
+        ):
+            await crowd.enter("secret", "club:news", organization_id=api.organization.organization_id)
             ours = await things_of(api)
             before = await all_of(api)
             for method in (method for known, method in PROBES if known == path):
@@ -321,6 +344,8 @@ async def probed(probe: Probe, method: str, ours: Names, asks: Stranger, wonders
     for name, value in ours.items():
         shown = re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", foreign.raw.decode())
         assert value in sent or shown is None, (probe, name)
+                if "/presence" in path:
+                    await asyncio.gather(*(stranger.opens_club() for stranger in strangers))
     if probe.path == "/metrics":
         return  # it counts these very calls
     never = nobodys(ours, wonders.cursor)
