@@ -2,14 +2,18 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from adapters.redis.client import Cache
 from core.connections.frames import PresenceCount
 from core.errors import Code, TidingsError
 from gateway.realtime import presence
 from settings import Presence
-from tests.helpers.cache import cache_of, cache_server
+from tests.helpers.cache import Server, cache_of, cache_server
 from tests.helpers.loop import run
 from tests.helpers.rosters import (
     ORG,
@@ -281,3 +285,108 @@ def test_a_replica_that_ends_while_the_cache_is_away_ends_in_time() -> None:
                 await becomes(lambda: clients_in(reader), set())
 
     run(scenario())
+
+
+CLIENTS = st.sampled_from(["a", "b", "c"])
+CHANNELS = st.sampled_from(["news", "room:1"])
+REPLICAS = st.integers(0, 1)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["enter", "leave"]), REPLICAS, CLIENTS, CHANNELS),
+        st.tuples(st.sampled_from(["enter", "leave"]), REPLICAS, CLIENTS, CHANNELS),
+        st.tuples(st.sampled_from(["flush", "hang", "cut"])),
+        st.tuples(st.sampled_from(["kill", "stop", "sleep"]), REPLICAS),
+        st.tuples(st.just("wait"), st.sampled_from([0.0, 0.01, 0.1, 0.3])),
+    ),
+    max_size=25,
+)
+HASTY = {"beat_s": 0.03, "silence_s": 0.3, "answer_s": 0.1, "batch_changes_max": 2}
+
+
+class Story:
+    """Two replicas and what happens to them, one step after the other; nobody waits for an answer."""
+
+    def __init__(self, server: Server, cache: Cache) -> None:
+        self._server = server
+        self._cache = cache
+        self.crowds: list[Crowd] = []
+        self._ended: list[Crowd] = []
+
+    async def open(self) -> None:
+        self.crowds = [await self._begun(), await self._begun()]
+
+    async def _begun(self) -> Crowd:
+        crowd = Crowd(self._cache, Presence(**HASTY))
+        await crowd.roster.open()
+        return crowd
+
+    async def does(self, name: str, *arguments: Any) -> None:
+        match name, *arguments:
+            case "enter", replica, client, channel:
+                self.crowds[replica].enter(f"{client}{replica}", channel, user=client)
+            case "leave", replica, client, channel:
+                self.crowds[replica].leave(f"{client}{replica}", channel)
+            case "wait", seconds:
+                await asyncio.sleep(seconds)
+            case "flush", *_:
+                await self._server.ask("FLUSHALL")
+            case "cut", *_:
+                await self._server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            case "hang", *_:
+                self._server.pause()
+                await asyncio.sleep(0.15)
+                self._server.go_on()
+            case "sleep", replica:
+                async with self.crowds[replica].roster._turn:  # noqa: SLF001 (as if its process was stopped)
+                    await asyncio.sleep(0.4)
+            case "kill", replica:
+                await self.crowds[replica].kill()
+                self._ended.append(self.crowds[replica])
+                self.crowds[replica] = await self._begun()
+            case "stop", replica:
+                self.crowds[replica].live.clear()
+                await self.crowds[replica].roster.close()
+                self.crowds[replica] = await self._begun()
+
+    async def told(self) -> list[tuple[set[str], PresenceCount]]:
+        roster = self.crowds[0].roster
+        return [
+            (await clients_in(roster, channel), await roster.count(ORG, channel))
+            for channel in ("news", "room:1")
+        ]
+
+    def truth(self) -> list[tuple[set[str], PresenceCount]]:
+        there = [truth_of(self.crowds, channel) for channel in ("news", "room:1")]
+        return [(who, PresenceCount(len(who), len({name[0] for name in who}))) for who in there]
+
+    async def close(self) -> None:
+        for crowd in self.crowds:
+            await crowd.roster.close()
+        for crowd in self._ended:
+            crowd.roster._is_present = False  # noqa: SLF001 (its end says nothing)
+            await crowd.roster.close()
+
+
+@pytest.mark.timeout(180)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=STEPS)
+def test_whatever_happens_ends_in_the_truth(steps: list[tuple[Any, ...]]) -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, cache_of(server) as cache:
+            story = Story(server, cache)
+            await story.open()
+            for step in steps:
+                await story.does(*step)
+            await becomes(story.told, story.truth(), within_s=10)
+            for replica in range(2):
+                story.crowds[replica].live.clear()
+                await story.does("stop", replica)
+            await becomes(story.told, [(set(), both(0))] * 2, within_s=10)
+            await becomes(lambda: _entries_in(server), set(), within_s=10)
+            await story.close()
+
+    run(scenario())
+
+
+async def _entries_in(server: Server) -> set[str]:
+    return {key for key in await server.keys() if ORG.hex() in key}
