@@ -21,6 +21,8 @@ PING_FRAME = b"\x81\x02{}"
 PONG_FRAME = b"\x81\x82\0\0\0\0{}"
 OPEN_TIMEOUT_S = 60.0
 WAVE = 64
+PACE_HZ = 400
+"""Slower than one address and one organization may open connections."""
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
@@ -85,7 +87,9 @@ def open_sockets(door: Door, subscriptions: Sequence[Sequence[str]]) -> list[soc
         LoadError: an upgrade, a connect or a subscribe was refused or not answered in time.
     """
     opened: list[socket.socket] = []
+    began = time.monotonic()
     for start in range(0, len(subscriptions), WAVE):
+        time.sleep(max(0.0, began + start / PACE_HZ - time.monotonic()))
         wave = subscriptions[start : start + WAVE]
         sockets = [_dial(door) for _ in wave]
         opened += sockets
