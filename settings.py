@@ -207,6 +207,9 @@ class Realtime(BaseSettings):
         default=1_048_576, description="Unsent bytes of one connection; past it 3008."
     )
     frame_bytes_max: Bytes = Field(default=262_144, description="One outgoing frame; more is split.")
+    compression: bool = Field(
+        default=False, description="permessage-deflate on sockets that offer it: fewer bytes for more CPU."
+    )
     channels_max: Count = Field(default=128, description="Subscriptions per connection; past it error 106.")
     frame_commands_max: Count = Field(
         default=2_048,
@@ -281,35 +284,6 @@ class Realtime(BaseSettings):
     )
 
 
-class Backend(BaseSettings):
-    """Calls to the backends of organizations, which judge what their clients may do, and answer RPC."""
-
-    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_BACKEND_")
-
-    connections_max: Count = Field(
-        default=64, description="To the backends of one organization, per replica; more calls wait for one."
-    )
-    calls_max: Count = Field(
-        default=1_000, description="Unanswered calls of one organization per replica; past it error 100."
-    )
-    answer_bytes_max: Bytes = Field(default=131_072, description="Of an answer; a longer one is error 100.")
-    failures_max: Count = Field(
-        default=10, description="Calls in a row that fail; then the URL is left alone for the pause."
-    )
-    pause_s: Seconds = Field(
-        default=5.0, description="Error 100 for all but one call, which finds out whether it is back."
-    )
-    organizations_max: Count = Field(
-        default=1_000, description="Whose connections a replica keeps; those idle longest are closed."
-    )
-    private: bool = Field(
-        default=False, description="Backends may have private addresses, and be called by plain http."
-    )
-
-
-class Tracing(BaseSettings):
-    """Spans of REST requests, for a collector that speaks OTLP over HTTP."""
-
 class Presence(BaseSettings):
     """Who is in which channel, as Redis or Valkey holds it."""
 
@@ -320,7 +294,8 @@ class Presence(BaseSettings):
         default=10.0, description="Clients of a replica that is silent this long are no longer there."
     )
     answer_s: Seconds = Field(
-        default=1.0, description="How long a subscribe waits for Redis; then it goes on, and is entered later."
+        default=1.0,
+        description="How long a subscribe waits for Redis; then it goes on, and is entered later.",
     )
     batch_changes_max: Count = Field(
         default=500, description="Entries and leaves in one round trip; the rest is the next."
@@ -355,6 +330,35 @@ class Tokens(BaseSettings):
         default=1_000, le=10_000, description="In force at a time per organization; past it 422."
     )
 
+
+class Backend(BaseSettings):
+    """Calls to the backends of organizations, which judge what their clients may do, and answer RPC."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_BACKEND_")
+
+    connections_max: Count = Field(
+        default=64, description="To the backends of one organization, per replica; more calls wait for one."
+    )
+    calls_max: Count = Field(
+        default=1_000, description="Unanswered calls of one organization per replica; past it error 100."
+    )
+    answer_bytes_max: Bytes = Field(default=131_072, description="Of an answer; a longer one is error 100.")
+    failures_max: Count = Field(
+        default=10, description="Calls in a row that fail; then the URL is left alone for the pause."
+    )
+    pause_s: Seconds = Field(
+        default=5.0, description="Error 100 for all but one call, which finds out whether it is back."
+    )
+    organizations_max: Count = Field(
+        default=1_000, description="Whose connections a replica keeps; those idle longest are closed."
+    )
+    private: bool = Field(
+        default=False, description="Backends may have private addresses, and be called by plain http."
+    )
+
+
+class Tracing(BaseSettings):
+    """Spans of REST requests, for a collector that speaks OTLP over HTTP."""
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_TRACING_")
 
@@ -401,12 +405,12 @@ class Settings(BaseModel):
     links: Links = Field(default_factory=Links)
     api: Api = Field(default_factory=Api)
     realtime: Realtime = Field(default_factory=Realtime)
+    presence: Presence = Field(default_factory=Presence)
+    tokens: Tokens = Field(default_factory=Tokens)
     backend: Backend = Field(default_factory=Backend)
     tracing: Tracing = Field(default_factory=Tracing)
 
 
-    presence: Presence = Field(default_factory=Presence)
-    tokens: Tokens = Field(default_factory=Tokens)
 def read_settings() -> Settings:
     """Return the settings that this process's environment gives.
 

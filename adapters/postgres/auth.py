@@ -9,6 +9,7 @@ from adapters.postgres.namespaces import rules_of
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from adapters.postgres.sealing import Sealer
+from adapters.postgres.tokens import TokenStore, token_keys_of
 from core.auth.keys import RANDOM_BYTES, digest, generate
 from core.auth.principal import Organization
 from core.instants import Instant
@@ -58,11 +59,17 @@ class AuthStore:
         self._sealer = sealer
         self._entropy = entropy
         self._sql = statements("auth")
+        self.tokens = TokenStore(database, sealer)
 
     async def find_key(self, key_digest: bytes) -> StoredKey | None:
         """Return the key with this digest, expired and revoked ones too."""
         row = await self._database.fetchrow(self._sql["key_by_digest"], key_digest)
         return None if row is None else _key_of(row, from_uuid(row["organization_id"]))
+
+    async def is_active_key(self, organization_id: bytes, api_key_id: bytes) -> bool:
+        """Say whether there is such a key that nobody has revoked; it may have expired."""
+        key = (to_uuid(organization_id), to_uuid(api_key_id))
+        return await self._database.fetchrow(self._sql["active_key"], *key) is not None
 
     async def organization(self, organization_id: bytes) -> Organization | None:
         """Return one organization with its token secret opened."""
@@ -157,6 +164,7 @@ class AuthStore:
             self._sealer.open(row["token_secret_sealed"], _place(organization_id)),
             row["require_idempotency_key"],
             rules_of(row),
+            token_keys_of(self._sealer, row["token_keys_sealed"], organization_id),
         )
 
 

@@ -1,4 +1,4 @@
-"""Regular work on the database that no request waits for: days ahead, days past, indexes of fields."""
+"""Regular work on the database that no request waits for: days ahead and past, indexes, what has expired."""
 
 from typing import Final
 
@@ -9,6 +9,7 @@ from adapters.postgres.maintenance import drop_expired_days, ensure_days
 from adapters.postgres.pool import Database
 from adapters.postgres.resources import ensure_indexes
 from adapters.postgres.streams import RouteReader
+from adapters.postgres.tokens import sweep_revocations
 from core.errors import TidingsError
 from core.ports import Clock
 from core.resources.schema import Catalog
@@ -53,3 +54,4 @@ class Upkeep:
             key_days=settings.idempotency_days,
         )
         await ensure_indexes(self._database, self._catalog)
+        await sweep_revocations(self._database)

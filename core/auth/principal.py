@@ -1,9 +1,12 @@
 """Who asks: an organization's options, and the caller acting in it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from core.auth.scopes import allows
+from core.auth.token_keys import TokenKeys
+from core.auth.tokens import SubClaims
 from core.channels.namespace import ChannelRules
 from core.instants import Instant
 
@@ -28,6 +31,8 @@ class Organization:
     """Signs connection tokens; opened, so never to be logged or answered."""
     require_idempotency_key: bool = False
     channels: ChannelRules = field(default_factory=ChannelRules)
+    token_keys: TokenKeys = field(default=TokenKeys(), repr=False)
+    """Verify tokens besides `token_secret`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,14 @@ class Principal:
     """Whether the client itself must bring a new token before `expires_at`."""
     info: bytes = b""
     """Raw JSON that other clients see of this connection."""
+    channels: tuple[str, ...] = ()
+    subs: Mapping[str, SubClaims] = field(default_factory=dict, hash=False)
+    """Server-side subscriptions of the token: with terms in `subs`, else by name in `channels`."""
+    meta: bytes = b""
+    """Raw JSON about the connection that stays on the server."""
+    token_id: str = ""
+    issued_at: Instant | None = None
+    """Of the token; None where it does not say."""
 
     def allows(self, scope: str) -> bool:
         """Say whether the caller's scopes include `scope`."""

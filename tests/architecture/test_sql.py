@@ -12,13 +12,14 @@ ROOT = Path(__file__).parents[2]
 SQL = ROOT / "adapters/postgres/sql"
 ROOMS = ("core", "adapters", "actors", "gateway", "cli")
 TENANT_TABLES = (
-    *("organizations", "api_keys", "stream_heads", "channel_heads", "channel_floors"),
+    *("organizations", "api_keys", "token_revocations", "stream_heads", "channel_heads", "channel_floors"),
     *("events", "channel_entries", "idempotency_keys", "resources"),
 )
 ACROSS_ORGANIZATIONS = {
     "auth.insert_stream": "a new organization goes to the partition that has the fewest",
     "auth.key_by_digest": "a key tells its organization, and its digest names one key of the installation",
     "auth.organizations": "the operator of the installation lists them",
+    "tokens.sweep": "what has expired is nobody's any more",
     "streams.partition_status": "the operator of the installation sees all partitions",
     "streams.busiest_streams": "the operator sees where the log is long",
     "commit.heads_of_partition": "an owner learns where all streams of its partition stand",

@@ -5,7 +5,7 @@ SELECT organization_id, api_key_id, name, scopes, expires_at, revoked_at FROM ap
 -- organization --
 -- One organization, its options and all its namespaces.
 SELECT organization_id, name, environment, status, client_publish, anonymous, client_insecure, unknown_namespaces,
-       require_idempotency_key, token_secret_sealed, channel_options,
+       require_idempotency_key, token_secret_sealed, token_keys_sealed, channel_options,
        (SELECT coalesce(json_object_agg(n.name, n.options), '{}') FROM channel_namespaces n
          WHERE n.organization_id = o.organization_id) AS namespaces
   FROM organizations o WHERE organization_id = $1
@@ -13,10 +13,14 @@ SELECT organization_id, name, environment, status, client_publish, anonymous, cl
 -- organizations --
 -- All of them, for the operator.
 SELECT organization_id, name, environment, status, client_publish, anonymous, client_insecure, unknown_namespaces,
-       require_idempotency_key, token_secret_sealed, channel_options,
+       require_idempotency_key, token_secret_sealed, token_keys_sealed, channel_options,
        (SELECT coalesce(json_object_agg(n.name, n.options), '{}') FROM channel_namespaces n
          WHERE n.organization_id = o.organization_id) AS namespaces
   FROM organizations o ORDER BY created_at, organization_id LIMIT $1
+
+-- active_key --
+-- A key that nobody has revoked.
+SELECT api_key_id FROM api_keys WHERE organization_id = $1 AND api_key_id = $2 AND revoked_at IS NULL
 
 -- insert_organization --
 -- A new tenant.

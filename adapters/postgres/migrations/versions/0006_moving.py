@@ -3,7 +3,7 @@
 from adapters.postgres.migrations.body import run
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0005"
 
 
 def upgrade() -> None:

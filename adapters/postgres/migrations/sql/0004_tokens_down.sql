@@ -1,0 +1,2 @@
+DROP TABLE token_revocations;
+ALTER TABLE organizations DROP COLUMN token_keys_sealed;
