@@ -27,10 +27,8 @@ REGEX_BYTES_MAX: Final = 1_048_576
 REGEXES_MAX: Final = 1_024
 """Compiled expressions that a process keeps."""
 COUNT_MAX: Final = 2**31 - 1
-BELIEVED_S: Final = 1.0
-"""How long a process believes the rules that it has read."""
-IN_FORCE_AFTER_S: Final = 2 * BELIEVED_S
-"""When a change holds everywhere for certain; whoever promises that waits for it."""
+IN_FORCE_AFTER_S: Final = 2.0
+"""When a change holds everywhere for certain: a process believes for a second what it has read."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 

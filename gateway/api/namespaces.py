@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from adapters.postgres.namespaces import RuleStore, StoredNamespace
 from core.channels.name import NAME_CHARACTERS_MAX
@@ -113,7 +114,7 @@ class Namespaces:
         organization = await self._authenticator.organization(call.organization_id)
         name = call.params["name"]
         if name == WITHOUT_NAMESPACE or name in self._types or organization.channels.unknown == "allow":
-            return OWN
+            return replace(OWN, allow_publish_for_client=organization.client_publish)
         return Options()
 
     async def _write(self, call: Call, change: Callable[[StoredNamespace | None], Options]) -> Answer:

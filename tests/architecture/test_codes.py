@@ -12,7 +12,6 @@ ROOMS = ("core", "actors", "adapters", "gateway", "cli")
 
 # Sockets answer bare numbers where no `TidingsError` travels: the row is there for the page that explains it.
 BY_NUMBER = {
-    Code.NOT_AVAILABLE: "core/connections/connection.py",
     Code.PROTOCOL_VIOLATION: "gateway/realtime/client.py",
 }
 

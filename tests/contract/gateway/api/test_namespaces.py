@@ -1,12 +1,13 @@
 """Namespaces over REST: what is set is what holds, faults name the option, versions are kept apart."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
-from core.channels.namespace import NAMESPACES_MAX, OWN, Options
+from core.channels.namespace import IN_FORCE_AFTER_S, NAMESPACES_MAX, OWN, Options
 from tests.helpers.loop import run
 from tests.helpers.rest import Answer, Rest, rest_of
 
@@ -73,10 +74,12 @@ def test_a_patch_changes_what_it_names_and_null_switches_off(database_url: str) 
 def test_a_patch_of_what_is_not_configured_begins_with_what_holds_there(database_url: str) -> None:
     async def scenario() -> None:
         async with rest_of(database_url) as api:
+            await api.options(client_publish=True)  # before anything has asked for the options
             for name in ("_", "room", "anything"):
                 made = await patch(api, name, {"presence": True})
                 assert (made.status, made.body["presence"]) == (201, True)
                 assert (made.body["history"], made.body["guard_private"]) == (OWN.history, True)
+                assert made.body["allow_publish_for_client"] is True
             await api.options(unknown_namespaces="refuse")
             await api.until(404, "POST", "/v1/channels/unknown:1/publications", {"data": 1})
             assert (await patch(api, "unknown", {"presence": True})).body["history"] == "off"
@@ -229,6 +232,17 @@ def test_a_namespace_is_in_force_for_whoever_publishes_soon_after(database_url: 
             results = (await api.post("/v1/publish", batch)).body["results"]
             assert [result["status"] for result in results] == [422, 201]
             assert results[0]["error"]["errors"][0]["pointer"] == "#/channel"
+
+    run(scenario())
+
+
+def test_a_namespace_is_in_force_for_everybody_after_the_time_that_is_promised(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            assert (await api.post("/v1/channels/chat:x/publications", {"data": 1})).status == 201
+            await put(api, "chat", {"channel_regex": "^[0-9]+$"})
+            await asyncio.sleep(IN_FORCE_AFTER_S)
+            assert (await api.post("/v1/channels/chat:x/publications", {"data": 1})).status == 422
 
     run(scenario())
 

@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.channels.namespace import (
-    BELIEVED_S,
-    IN_FORCE_AFTER_S,
     OWN,
     REGEX_CHARACTERS_MAX,
     ChannelRules,
@@ -62,10 +60,6 @@ def test_rules_cannot_be_changed_by_who_was_handed_them() -> None:
         RULES.without = OWN  # type: ignore[misc]  # the point of the test
     with pytest.raises(AttributeError):
         OWN.presence = True  # type: ignore[misc]  # the point of the test
-
-
-def test_whoever_waits_until_rules_hold_everywhere_waits_longer_than_they_are_believed() -> None:
-    assert IN_FORCE_AFTER_S > BELIEVED_S
 
 
 def _rules(**options: Any) -> ChannelRules:
