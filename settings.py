@@ -282,6 +282,8 @@ class Realtime(BaseSettings):
     read_buffer_bytes: Bytes = Field(
         default=1_024, description="First read buffer of a socket; grows as needed."
     )
+    forward_s: Seconds = Field(
+    forwarded_max: Count = Field(
 
 
 class Presence(BaseSettings):

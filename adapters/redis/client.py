@@ -73,6 +73,10 @@ class Cache:
         """Return a connection of its own, to be closed by the caller."""
         return Line(self._pool.make_connection())
 
+    def ear(self, channel: str) -> "Ear":
+        """Return a connection that hears what is published to a channel, to be closed by the caller."""
+        return Ear(self._pool.make_connection(), channel, self._timeout_s)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._pool.aclose()
@@ -103,6 +107,55 @@ class Line:
                 return await _answers(self._connection, commands)
         except (RedisError, OSError) as error:
             raise CacheError(str(error)) from error
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.disconnect(nowait=True)
+
+
+class Ear:
+    """One connection that hears one channel of Redis. What is published while it is away is lost."""
+
+    def __init__(self, connection: Any, channel: str, timeout_s: float) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._timeout_s = timeout_s
+
+    async def open(self) -> None:
+        """Begin to hear: everything that is published after the return.
+
+        Raises:
+            CacheError: it does not answer.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await _answers(self._connection, [("SUBSCRIBE", self._channel)])
+        except (RedisError, OSError) as error:
+            raise CacheError(str(error)) from error
+
+    async def hear(self) -> bytes:
+        """Return what was published next, however long that takes.
+
+        Raises:
+            CacheError: the connection is lost, or silent for twice its time even when it is asked something.
+        """
+        asked = False
+        while True:
+            try:
+                message = await self._connection.read_response(disable_decoding=True, timeout=self._timeout_s)
+                if message is None:
+                    if asked:
+                        raise TimeoutError("no answer")
+                    asked = True
+                    await self._connection.send_packed_command(self._connection.pack_command("PING"))
+                    continue
+            except (RedisError, OSError) as error:
+                await self.close()
+                raise CacheError(str(error)) from error
+            asked = False
+            if message[0] == b"message":
+                heard: bytes = message[2]
+                return heard
 
     async def close(self) -> None:
         """Close the connection."""

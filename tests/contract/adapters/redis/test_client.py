@@ -139,3 +139,41 @@ def test_a_line_gives_up_in_the_time_that_it_is_given() -> None:
             await line.close()
 
     run(scenario())
+
+
+def test_an_ear_hears_what_is_published_after_it_opened_however_quiet_it_was() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, cache_of(server) as cache:
+            ear = client.Ear(cache._pool.make_connection(), "here", 0.1)  # noqa: SLF001 (so that it asks soon)
+            await ear.open()
+            await cache.run(
+                [("PUBLISH", "here", b"\x001"), ("PUBLISH", "there", "x"), ("PUBLISH", "here", "2")]
+            )
+            assert [await ear.hear(), await ear.hear()] == [b"\x001", b"2"]
+            waiting = asyncio.ensure_future(ear.hear())
+            await asyncio.sleep(0.5)
+            await cache.run([("PUBLISH", "here", "3")])
+            assert await waiting == b"3"
+            await ear.close()
+
+    run(scenario())
+
+
+def test_an_ear_whose_server_has_stopped_or_hangs_says_so() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, cache_of(server) as cache:
+            ear = client.Ear(cache._pool.make_connection(), "here", 0.1)  # noqa: SLF001 (so that it asks soon)
+            await ear.open()
+            server.pause()
+            with pytest.raises(CacheError):
+                await asyncio.wait_for(ear.hear(), 2)
+            server.go_on()
+            await ear.open()
+            await server.program.stop()
+            with pytest.raises(CacheError):
+                await asyncio.wait_for(ear.hear(), 2)
+            with pytest.raises(CacheError):
+                await ear.open()
+            await ear.close()
+
+    run(scenario())
