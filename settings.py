@@ -283,7 +283,11 @@ class Realtime(BaseSettings):
         default=1_024, description="First read buffer of a socket; grows as needed."
     )
     forward_s: Seconds = Field(
+        default=2.0, description="How long an emulation call waits for the replica of its session; then 503."
+    )
     forwarded_max: Count = Field(
+        default=1_000, description="Emulation calls for other replicas, and from them; past it 503."
+    )
 
 
 class Presence(BaseSettings):

@@ -119,7 +119,7 @@ class Post:
 
     def _take(self, raw: bytes, receive: Receive) -> None:
         try:
-            message = _DECODER.decode(raw)
+            message: _Letter | _Answer = _DECODER.decode(raw)
         except msgspec.DecodeError as error:
             self._log.warning("post.unread", reason=str(error))  # of another release, or of somebody else
             return
