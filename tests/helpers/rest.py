@@ -142,9 +142,9 @@ async def rest_of(
     _, key = await store.create_key(organization, "test", sorted(ALL))
     days = whole.log.retention_days
     catalog = load_catalog(schemas)
+    cache = Cache.open(cache_url)
     async with (
         owner_of(database_url, partitions=frozenset(range(4)), schemas=schemas) as owner,
-    cache = Cache.open(cache_url)
         open_spans(whole, "api-test") as record_span,
     ):
         parts = ApiParts(
@@ -157,13 +157,13 @@ async def rest_of(
             channels=ChannelReader(database, retention_days=days),
             resources=ResourceReader(database),
             rules=RuleStore(database),
-            cursor_key=bytes(32),
-            is_ready=database.ping,
             tokens=store.tokens,
             presence=PresenceReader(cache, whole.presence, clock),
             server_api=ServerApiStore(database, Sealer(bytes(32), entropy)),
             floors=ChannelFloors(database),
             nodes=NodeBoard(cache, clock),
+            cursor_key=bytes(32),
+            is_ready=database.ping,
             clock=clock,
             entropy=entropy,
             record_span=record_span,
