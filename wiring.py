@@ -21,6 +21,7 @@ from adapters.entropy import SystemEntropy
 from adapters.links.client import LinkClient
 from adapters.links.server import LinkServer
 from adapters.postgres.auth import AuthStore
+from adapters.postgres.backend import BackendStore
 from adapters.postgres.channels import ChannelReader
 from adapters.postgres.commit import CommitConnection
 from adapters.postgres.faults import UNREACHABLE, may_pass
@@ -248,6 +249,7 @@ def _api_parts(
         channels=readers.channels,
         resources=readers.resources,
         rules=RuleStore(readers.database),
+        backends=BackendStore(readers.database, Sealer(read_key(kek_file(settings)), SystemEntropy())),
         cursor_key=sha256(b"tidings cursors" + read_key(cluster_key_file(settings))).digest(),
         is_ready=readers.database.ping,
         clock=SystemClock(),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from core.resources.document import FieldFault, invalid, pointer_to, read_document
+from core.resources.document import FieldFault, invalid, pointer_to, read_document, without_nulls
 from core.resources.typed import typed
 from core.webhooks.signature import read_secret, show_secret
 
@@ -104,7 +104,7 @@ def read_options(body: bytes, current: BackendOptions, new_secret: bytes) -> Bac
     Raises:
         TidingsError: `malformed_request`, `validation_failed`.
     """
-    given = typed(_Given, read_document(body))
+    given = typed(_Given, without_nulls(read_document(body)))
     static = current.static_headers if given.static_headers is None else given.static_headers
     if faults := _faults(given, static):
         raise invalid("The body is not valid.", faults)

@@ -9,6 +9,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from adapters.postgres.backend import BackendStore
 from adapters.postgres.channels import ChannelReader
 from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.resources import ResourceReader
@@ -19,6 +20,7 @@ from core.errors import Code, TidingsError
 from core.ports import Clock, Entropy, LiveFeed, StreamWriter
 from core.resources.schema import Catalog
 from core.traces import ServerSpan
+from gateway.api.backend import OwnBackend
 from gateway.api.call import Route
 from gateway.api.channels import Channels
 from gateway.api.installation import Installation
@@ -51,6 +53,7 @@ from gateway.api.presence import Presence
     channels: ChannelReader
     resources: ResourceReader
     rules: RuleStore
+    backends: BackendStore
     cursor_key: bytes
     is_ready: Callable[[], Awaitable[None]]
     clock: Clock
@@ -87,6 +90,7 @@ def routes(parts: ApiParts, metrics: RequestMetrics) -> list[Route]:
         *channels.routes(),
         *Namespaces(parts.rules, parts.authenticator, parts.catalog, cursors).routes(),
         *OwnOrganization(parts.rules).routes(),
+        *OwnBackend(parts.backends, parts.entropy, settings.backend).routes(),
         *(
             route
             for type_ in parts.catalog.by_name.values()

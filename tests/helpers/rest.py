@@ -16,6 +16,7 @@ from actors.streams.owner import StreamOwner
 from adapters.clock import SystemClock
 from adapters.entropy import SystemEntropy
 from adapters.postgres.auth import AuthStore, Options
+from adapters.postgres.backend import BackendStore
 from adapters.postgres.channels import ChannelReader
 from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
@@ -157,6 +158,7 @@ async def rest_of(
             channels=ChannelReader(database, retention_days=days),
             resources=ResourceReader(database),
             rules=RuleStore(database),
+            backends=BackendStore(database, Sealer(bytes(32), entropy)),
             tokens=store.tokens,
             presence=PresenceReader(cache, whole.presence, clock),
             server_api=ServerApiStore(database, Sealer(bytes(32), entropy)),

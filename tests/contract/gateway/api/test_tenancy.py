@@ -74,6 +74,7 @@ def one(collection: str, body: dict[str, Any], name: str) -> dict[tuple[str, str
 KEY = {"idempotency_key": "{key}"}
 SAME, KNOWN = {"if_match": '"r1"'}, {"if_none_match": '"r1"'}
 NAMESPACE = "/v1/channel_namespaces/{name:str}"
+SIGNED = {"secret": "whsec_" + "AAAA" * 8}
 ROOM, TEXT = {"name": "x"}, {"room_id": "ext:theirs", "text": "x"}
 TAKEN = [
     {"room_id": "{room}", "text": "x"},
@@ -140,6 +141,13 @@ PROBES: Final[dict[tuple[str, str], list[Probe]]] = {
     ("/v1/organization", "PATCH"): [
         Probe(200, "/v1/organization", {"name": "theirs"}, h) for h in ({}, SAME)
     ],
+    ("/v1/organization/backend", "GET"): [Probe(200, "/v1/organization/backend")],
+    ("/v1/organization/backend", "PUT"): [
+        Probe(
+            200, "/v1/organization/backend", {**SIGNED, "endpoints": {"rpc": "https://example.com/{word}"}}
+        ),
+        Probe(200, "/v1/organization/backend", {**SIGNED, "static_headers": {"X-Key": "{word}"}}, KEY),
+    ],
     ("/v1/rooms", "GET"): [
         *nothing_there("/v1/rooms", "q={word}", "name={word}", "limit=100"),
         Probe(400, "/v1/rooms?limit=1&cursor={rooms}"),
@@ -191,6 +199,7 @@ def served() -> set[tuple[str, str]]:
         channels=nothing,
         resources=nothing,
         rules=nothing,
+        backends=nothing,
         cursor_key=bytes(32),
         is_ready=nothing,
         clock=nothing,
@@ -213,6 +222,8 @@ async def things_of(api: Rest) -> Names:
     for name in ("chatter", "gossip"):
         await api.call("PUT", f"/v1/channel_namespaces/{name}", {"channel_regex": "secret"})
     await api.call("PATCH", "/v1/organization", {"user_personal_channel": {"namespace": "secret"}})
+    backend = {"endpoints": {"rpc": "https://b.example.com/secret"}, "static_headers": {"X-Secret": "secret"}}
+    await api.call("PUT", "/v1/organization/backend", backend)
     events = (await api.get("/v1/events?limit=1")).body
     cursors = {
         name: (await api.get(f"/v1/{path}?limit=1")).body["next_cursor"]
@@ -283,7 +294,8 @@ async def all_of(api: Rest) -> list[bytes]:
     """Return everything that our organization has."""
     lists = ("rooms", "messages", "events", "channels/news/publications", "channel_namespaces")
     pages = [(await api.get(f"/v1/{path}?limit=100")).raw for path in lists]
-    return [*pages, (await api.get("/v1/organization")).raw]
+    own = ("organization", "organization/backend")
+    return [*pages, *[(await api.get(f"/v1/{path}")).raw for path in own]]
 
 
 def told(answer: Answer, names: Names, stranger: Stranger) -> tuple[int, dict[str, str], str]:
