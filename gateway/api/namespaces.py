@@ -34,8 +34,8 @@ _NOT_MODIFIED: Final = 304
 class Namespaces:
     """Serves `/v1/channel_namespaces`.
 
-    A write answers when it is stored; within a second it holds everywhere, on open connections, too. The
-    same write twice has one effect, so that a repeated key needs no stored answer.
+    A write answers when it is stored; within a second every process knows it. The same write twice has one
+    effect, so that a repeated key needs no stored answer.
 
     Args:
         rules: where namespaces are kept.
