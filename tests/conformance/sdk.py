@@ -31,7 +31,7 @@ class SdkError(Exception):
         self.code = code
 
 
-def javascript() -> list[str]:
+def javascript(script: str = "client.mjs") -> list[str]:
     """Return how the JavaScript SDK is started; installs it from npm by its lock file at first."""
     sources = [HERE / "javascript" / name for name in ("package.json", "package-lock.json")]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
@@ -44,8 +44,8 @@ def javascript() -> list[str]:
         npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder, check=True)
         (folder / "installed").touch()
     # Modules are looked up beside the script, not where it is started.
-    shutil.copy(HERE / "javascript" / "client.mjs", folder)
-    return [str(Path(NODE_DIR) / "bin" / "node"), str(folder / "client.mjs")]
+    shutil.copy(HERE / "javascript" / script, folder)
+    return [str(Path(NODE_DIR) / "bin" / "node"), str(folder / script)]
 
 
 def python() -> list[str]:
