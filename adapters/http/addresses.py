@@ -5,11 +5,48 @@ is the address that is connected to, when it is: whatever a name resolved to a m
 """
 
 import socket
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
-_TRANSLATED: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("2002::/16"))
-"""Stand for addresses of IPv4 behind a translator (RFC 6052, RFC 8215, RFC 3056)."""
+# Our own table, as `ipaddress.is_global` calls many of these global: it differs from one Python to the next.
+# Sources: the special-purpose registries of IANA, but for the last row of each.
+_DENIED_4: Final = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # behind a carrier's translator, and metadata of a cloud
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local, and metadata of most clouds
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments, and metadata of a cloud
+        "192.0.2.0/24",  # documentation
+        "192.31.196.0/24",  # AS112
+        "192.52.193.0/24",  # AMT
+        "192.88.99.0/24",  # relays of 6to4
+        "192.168.0.0/16",  # private
+        "192.175.48.0/24",  # AS112
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and broadcast
+        "168.63.129.16/32",  # the platform of Azure
+    )
+)
+_ALLOWED_6: Final = IPv6Network("2000::/3")
+"""Everything else is loopback, local, multicast, or stands for addresses of IPv4."""
+_DENIED_6: Final = tuple(
+    IPv6Network(text)
+    for text in (
+        "2001::/23",  # protocol assignments, Teredo among them
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4: stands for addresses of IPv4
+        "2620:4f:8000::/48",  # AS112
+        "3fff::/20",  # documentation
+        "3ffe::/16",  # the former 6bone (RFC 3701)
+    )
+)
 
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 """Family, type, protocol, canonical name, and address: as `socket.getaddrinfo` has them."""
@@ -26,11 +63,8 @@ def is_public(text: str) -> bool:
     except ValueError:
         return False
     if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        elif any(address in network for network in _TRANSLATED):
-            return False
-    return address.is_global and not address.is_multicast
+        return address in _ALLOWED_6 and not any(address in network for network in _DENIED_6)
+    return not any(address in network for network in _DENIED_4)
 
 
 def public_socket(info: AddressInfo) -> socket.socket:
