@@ -18,11 +18,12 @@ from actors.streams.owner import StreamOwner
 from adapters.clock import SystemClock
 from adapters.embedded.folder import DataFolder
 from adapters.entropy import SystemEntropy
+from adapters.http.jwks import KeySets
 from adapters.links.client import LinkClient
 from adapters.links.server import LinkServer
 from adapters.postgres.auth import AuthStore
 from adapters.postgres.backend import BackendStore
-from adapters.postgres.channels import ChannelReader
+from adapters.postgres.channels import ChannelFloors, ChannelReader
 from adapters.postgres.commit import CommitConnection
 from adapters.postgres.faults import UNREACHABLE, may_pass
 from adapters.postgres.maintenance import require_today
@@ -30,13 +31,16 @@ from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
 from adapters.postgres.resources import ResourceReader
 from adapters.postgres.sealing import Sealer, read_key
+from adapters.postgres.server_api import ServerApiStore
 from adapters.postgres.streams import LogReader, RouteReader, StatusReader
+from adapters.postgres.tokens import TokenStore
 from adapters.postgres.upkeep import Upkeep
+from adapters.redis.client import Cache
+from adapters.redis.nodes import NodeBoard
+from adapters.redis.presence import PresenceReader
 from adapters.schemas import load_catalog
 from adapters.telemetry.tasks import Tasks
 from core.instants import Instant
-from adapters.redis.client import Cache
-from adapters.redis.presence import PresenceReader
 from core.ports import LiveFeed, StreamWriter
 from core.resources.schema import Catalog
 from core.traces import ServerSpan
@@ -61,27 +65,28 @@ def cluster_key_file(settings: Settings) -> Path:
     return settings.installation.cluster_key_file or settings.installation.data_dir / "cluster_key"
 
 
-@dataclass(frozen=True, slots=True)
-class Readers:
-    """What both gateways read with."""
-
 def _cache_url(settings: Settings) -> str:
     return settings.installation.redis_url or DataFolder(settings.installation.data_dir).redis_url
 
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What both gateways read with."""
 
     log: LogReader
     channels: ChannelReader
     resources: ResourceReader
     authenticator: Authenticator
+    tokens: TokenStore
     routes: RouteReader
     catalog: Catalog
     database: Database
+    cache: Cache
 
 
 async def _opened(settings: Settings, connections_max: int) -> Database:
     """Return the database once it answers.
 
-    cache: Cache
     What is started again while it is away must wait for it here: whoever starts a process may give up for
     good one that fails as it begins.
     """
@@ -112,30 +117,31 @@ async def open_readers(settings: Settings) -> AsyncIterator[Readers]:
     """Give readers over a pool of their own."""
     clock, entropy = SystemClock(), SystemEntropy()
     database = await _opened(settings, settings.api.database_connections_max)
+    key_sets = KeySets(settings.tokens, clock)
+    cache = Cache.open(_cache_url(settings))
     try:
         days = settings.log.retention_days
         store = AuthStore(database, Sealer(read_key(kek_file(settings)), entropy), entropy)
         yield Readers(
             LogReader(database, retention_days=days),
-    key_sets = KeySets(settings.tokens, clock)
-    cache = Cache.open(_cache_url(settings))
             ChannelReader(database, retention_days=days),
             ResourceReader(database),
-            Authenticator(store, clock, settings.api),
+            Authenticator(store, clock, settings.api, key_sets),
+            store.tokens,
             RouteReader(database),
             load_catalog(settings.installation.schemas_dir),
             database,
+            cache,
         )
     finally:
+        await cache.close()
+        await key_sets.close()
         await database.close()
 
 
 @asynccontextmanager
-            cache,
 async def open_upkeep(settings: Settings) -> AsyncIterator[Upkeep]:
     """Give what keeps the log's days and the fields' indexes, and tells who holds which partition."""
-        await cache.close()
-        await key_sets.close()
     database = await _opened(settings, STORE_CONNECTIONS)
     try:
         catalog = load_catalog(settings.installation.schemas_dir)
@@ -248,8 +254,13 @@ def _api_parts(
         log=readers.log,
         channels=readers.channels,
         resources=readers.resources,
+        tokens=readers.tokens,
         rules=RuleStore(readers.database),
         backends=BackendStore(readers.database, Sealer(read_key(kek_file(settings)), SystemEntropy())),
+        presence=PresenceReader(readers.cache, settings.presence, SystemClock()),
+        server_api=ServerApiStore(readers.database, Sealer(read_key(kek_file(settings)), SystemEntropy())),
+        floors=ChannelFloors(readers.database),
+        nodes=NodeBoard(readers.cache, SystemClock()),
         cursor_key=sha256(b"tidings cursors" + read_key(cluster_key_file(settings))).digest(),
         is_ready=readers.database.ping,
         clock=SystemClock(),
@@ -257,10 +268,6 @@ def _api_parts(
         settings=settings,
         record_span=record_span,
     )
-        presence=PresenceReader(readers.cache, settings.presence, SystemClock()),
-        server_api=ServerApiStore(readers.database, Sealer(read_key(kek_file(settings)), SystemEntropy())),
-        floors=ChannelFloors(readers.database),
-        nodes=NodeBoard(readers.cache, SystemClock()),
 
 
 def _realtime_parts(

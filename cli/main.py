@@ -203,6 +203,20 @@ def orgs_set(
     run(change(organization, changes))
 
 
+@orgs_app.command("token-keys")
+def orgs_token_keys(
+    file: Annotated[
+        Path | None, typer.Argument(help="JSON with the keys from now on; those shown when left out.")
+    ] = None,
+    organization: Organization = "",
+) -> None:
+    """Print or set the keys of another system whose tokens are believed (docs/tokens.md)."""
+    from cli.orgs import token_keys
+    from cli.verb import attempt, run
+
+    run(token_keys(organization, None if file is None else attempt(file.read_bytes)))
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import orjson
 from rich.table import Table
 
 import wiring
@@ -11,7 +12,9 @@ from cli.installation import running_settings
 from cli.organization import find
 from cli.screen import Screen
 from core.auth.scopes import ALL
+from core.auth.token_keys import read_token_keys, shown_token_keys
 from core.ids import encode
+from core.resources.document import read_document, without_nulls
 
 OPTIONS = ("client_publish", "anonymous", "client_insecure", "require_idempotency_key")
 
@@ -75,3 +78,16 @@ async def change(organization: str, changes: Changes) -> None:
     screen.say(f"{encode('org', found.organization_id)} is changed.")
     if changes.client_insecure:
         screen.warn("client_insecure lets everybody in, without a credential: for development only.")
+
+
+async def token_keys(organization: str, given: bytes | None) -> None:
+    """Print whose tokens are believed, without secrets; with a document, what it holds is from now on."""
+    document = None if given is None else without_nulls(read_document(given))
+    if document is not None:
+        read_token_keys(document)
+    async with wiring.open_store(await running_settings()) as store:
+        found = await find(store, organization)
+        if document is not None:
+            await store.tokens.set_token_keys(found.organization_id, document)
+        shown = shown_token_keys(await store.tokens.token_keys(found.organization_id), found.token_secret)
+    Screen().say(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())

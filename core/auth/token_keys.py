@@ -98,7 +98,8 @@ def read_token_keys(document: dict[str, Any]) -> TokenKeys:
         faults.append(_fault(f"#/{SUBSCRIPTIONS}", "wrong_type", "Must be an object."))
     read = _read(values, "#/", faults)
     if faults:
-        raise TidingsError(Code.VALIDATION_FAILED, "These are no keys of tokens.", errors=faults)
+        first = f"{faults[0]['pointer']}: {faults[0]['detail']}"
+        raise TidingsError(Code.VALIDATION_FAILED, first, errors=faults)
     return TokenKeys(**read, subscriptions=subscriptions)
 
 

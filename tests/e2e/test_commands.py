@@ -184,21 +184,43 @@ def test_required_idempotency_keys_are_insisted_on(system: Running, tidings: Cal
     assert (status, body["code"]) == (400, "idempotency_key_required"), body
 
 
-def test_a_token_secret_of_ones_own_signs_connections(system: Running, tidings: Callable[..., str]) -> None:
-    one = created(tidings, "signed")
-    secret = "a-secret-that-is-long-enough-for-hs256"  # noqa: S105 (of a test)
-    tidings("orgs", "set", "-o", one["id"], "--token-secret", secret)
-    claims = {"sub": "ada", "org": one["id"], "exp": int(time.time()) + 60}
+def answer_to_connect(system: Running, token: str) -> dict[str, object]:
+    """Return what a socket hears that connects with a token."""
 
-    async def answer(signed_with: str) -> dict[str, object]:
-        token = jwt.encode(claims, signed_with, algorithm="HS256")
+    async def ask() -> dict[str, object]:
         async with ClientSession() as session, session.ws_connect(system.socket_url) as socket:
             await socket.send_json({"id": 1, "connect": {"token": token}})
             message = await socket.receive(10)
             return json.loads(message.data) if message.type is WSMsgType.TEXT else {"closed": message.data}
 
-    assert "connect" in asyncio.run(answer(secret))
-    assert "connect" not in asyncio.run(answer(one["secret"]))
+    return asyncio.run(ask())
+
+
+def test_a_token_secret_of_ones_own_signs_connections(system: Running, tidings: Callable[..., str]) -> None:
+    one = created(tidings, "signed")
+    secret = "a-secret-that-is-long-enough-for-hs256"  # noqa: S105 (of a test)
+    tidings("orgs", "set", "-o", one["id"], "--token-secret", secret)
+    claims = {"sub": "ada", "org": one["id"], "exp": int(time.time()) + 60}
+    assert "connect" in answer_to_connect(system, jwt.encode(claims, secret, algorithm="HS256"))
+    assert "connect" not in answer_to_connect(system, jwt.encode(claims, one["secret"], algorithm="HS256"))
+
+
+def test_the_keys_of_another_system_sign_connections(
+    system: Running, tidings: Callable[..., str], tmp_path: Path
+) -> None:
+    one = created(tidings, "moved")
+    secret = "a-secret-that-is-long-enough-for-hs512-as-its-library-wants-it-to-be"  # noqa: S105 (of a test)
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"hmac_secret": secret, "user_claim": "user_id"}))
+    shown = json.loads(tidings("orgs", "token-keys", str(file), "-o", one["id"]))
+    assert (shown["user_claim"], secret in str(shown)) == ("user_id", False)
+    assert json.loads(tidings("orgs", "token-keys", "-o", one["id"])) == shown
+    assert json.loads(tidings("orgs", "token-keys")) == {}
+    claims = {"user_id": "ada", "org": one["id"]}
+    assert "connect" in answer_to_connect(system, jwt.encode(claims, secret, algorithm="HS512"))
+    file.write_text('{"hmac_secret": 7}')
+    assert "#/hmac_secret: Must be" in tidings("orgs", "token-keys", str(file), "-o", one["id"], code=1)
+    assert "can't be used" in tidings("orgs", "token-keys", str(tmp_path / "none"), "-o", one["id"], code=1)
 
 
 def test_another_organization_becomes_the_default(system: Running, tidings: Callable[..., str]) -> None:

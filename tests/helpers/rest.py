@@ -17,28 +17,30 @@ from adapters.clock import SystemClock
 from adapters.entropy import SystemEntropy
 from adapters.postgres.auth import AuthStore, Options
 from adapters.postgres.backend import BackendStore
-from adapters.postgres.channels import ChannelReader
+from adapters.postgres.channels import ChannelFloors, ChannelReader
 from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
 from adapters.postgres.resources import ResourceReader
 from adapters.postgres.sealing import Sealer
+from adapters.postgres.server_api import ServerApiStore
 from adapters.postgres.streams import LogReader
-from adapters.schemas import load_catalog
 from adapters.redis.client import Cache
+from adapters.redis.nodes import NodeBoard
 from adapters.redis.presence import PresenceReader
+from adapters.schemas import load_catalog
 from core.auth.principal import Organization
 from core.auth.scopes import ALL
 from gateway.api.app import ApiParts
 from gateway.api.server import ApiServer
 from gateway.auth import Authenticator
-from settings import Api, Settings, Tracing
+from settings import Api, Settings, Tokens, Tracing
 from tests.helpers.owners import SCHEMAS, owner_of
 from tests.helpers.realtime import listener
 from wiring import open_spans
 
+NO_CACHE = "unix:///nowhere/valkey.sock"
 NOT_ASKED_FOR = ("content-type", "accept", "accept-encoding")
 
-NO_CACHE = "unix:///nowhere/valkey.sock"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -132,11 +134,12 @@ async def rest_of(
     cache_url: str = NO_CACHE,
     schemas: Path = SCHEMAS,
     tracing: Tracing | None = None,
+    tokens: Tokens | None = None,
     **settings: Any,
 ) -> AsyncIterator[Rest]:
     """Give a replica with an organization and a key; at its end its spans have been sent."""
     clock, entropy = SystemClock(), SystemEntropy()
-    whole = Settings(api=Api(**settings), tracing=tracing or Tracing())
+    whole = Settings(api=Api(**settings), tokens=tokens or Tokens(), tracing=tracing or Tracing())
     database = await Database.open(database_url, 4)
     store = AuthStore(database, Sealer(bytes(32), entropy), entropy)
     organization = await store.create_organization("test", "test")
@@ -178,5 +181,5 @@ async def rest_of(
                 yield Rest(url, key, organization, store, owner, session)
         finally:
             await server.close()
-            await database.close()
             await cache.close()
+            await database.close()

@@ -148,6 +148,20 @@ PROBES: Final[dict[tuple[str, str], list[Probe]]] = {
         ),
         Probe(200, "/v1/organization/backend", {**SIGNED, "static_headers": {"X-Key": "{word}"}}, KEY),
     ],
+    ("/v1/organization/token_keys", "GET"): [Probe(200, "/v1/organization/token_keys")],
+    ("/v1/organization/token_keys", "PUT"): [
+        Probe(200, "/v1/organization/token_keys", {"hmac_secret": "{word}"}),
+        Probe(200, "/v1/organization/token_keys", {}),
+    ],
+    ("/v1/connection_tokens", "POST"): [
+        Probe(200, "/v1/connection_tokens", {"user": "{word}"}),
+        Probe(200, "/v1/connection_tokens", {"user": "{word}", "channel": "{channel}"}, KEY),
+    ],
+    ("/v1/connection_tokens/revoke", "POST"): [
+        Probe(200, "/v1/connection_tokens/revoke", {"user": "{word}"}),
+        Probe(200, "/v1/connection_tokens/revoke", {"user": "{word}", "token_id": "{word}"}, KEY),
+        Probe(200, "/v1/connection_tokens/revoke", {"user": "{word}", "client": "{word}"}),
+    ],
     ("/v1/rooms", "GET"): [
         *nothing_there("/v1/rooms", "q={word}", "name={word}", "limit=100"),
         Probe(400, "/v1/rooms?limit=1&cursor={rooms}"),
@@ -200,6 +214,8 @@ def served() -> set[tuple[str, str]]:
         resources=nothing,
         rules=nothing,
         backends=nothing,
+        tokens=nothing,
+        presence=nothing,
         cursor_key=bytes(32),
         is_ready=nothing,
         clock=nothing,
@@ -214,8 +230,6 @@ async def things_of(api: Rest) -> Names:
     await api.post("/v1/rooms", {"name": "secret"})
     text = {"room_id": room["id"], "text": "secret", "author": "secret", "external_id": "mine"}
     message = (await api.post("/v1/messages", text)).body
-        tokens=nothing,
-        presence=nothing,
     await api.post("/v1/messages", {"room_id": room["id"], "text": "secret"})
     for _ in range(2):
         await api.post("/v1/channels/news/publications", {"data": "secret"})
@@ -224,6 +238,8 @@ async def things_of(api: Rest) -> Names:
     await api.call("PATCH", "/v1/organization", {"user_personal_channel": {"namespace": "secret"}})
     backend = {"endpoints": {"rpc": "https://b.example.com/secret"}, "static_headers": {"X-Secret": "secret"}}
     await api.call("PUT", "/v1/organization/backend", backend)
+    await api.call("PUT", "/v1/organization/token_keys", {"hmac_secret": "secret", "issuer": "secret"})
+    await api.post("/v1/connection_tokens/revoke", {"user": "secret"})
     events = (await api.get("/v1/events?limit=1")).body
     cursors = {
         name: (await api.get(f"/v1/{path}?limit=1")).body["next_cursor"]
@@ -286,6 +302,12 @@ class Stranger:
         stranger.epoch, stranger.cursor = page["epoch"], page["next_cursor"]
         return stranger
 
+    async def opens_club(self) -> None:
+        """Let it be seen who is in the channels of one namespace."""
+        await self.call("PUT", "/v1/channel_namespaces/club", {"presence": True})
+        stats = "/v1/channels/club:x/presence/stats"
+        await self._api.until(200, "GET", stats, key=self.key)
+
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         return await self._api.call(method, path, body, key=self.key, **headers)
 
@@ -294,7 +316,7 @@ async def all_of(api: Rest) -> list[bytes]:
     """Return everything that our organization has."""
     lists = ("rooms", "messages", "events", "channels/news/publications", "channel_namespaces")
     pages = [(await api.get(f"/v1/{path}?limit=100")).raw for path in lists]
-    own = ("organization", "organization/backend")
+    own = ("organization", "organization/backend", "organization/token_keys")
     return [*pages, *[(await api.get(f"/v1/{path}")).raw for path in own]]
 
 
@@ -303,16 +325,11 @@ def told(answer: Answer, names: Names, stranger: Stranger) -> tuple[int, dict[st
     known = {**{value: f"<{name}>" for name, value in names.items()}, stranger.epoch: "<own epoch>"}
 
     def plain(text: str) -> str:
-    async def opens_club(self) -> None:
-        """Let it be seen who is in the channels of one namespace."""
-        await self.call("PUT", "/v1/channel_namespaces/club", {"presence": True})
-        stats = "/v1/channels/club:x/presence/stats"
-        await self._api.until(200, "GET", stats, key=self.key)
-
         for value in sorted(known, key=len, reverse=True):
             text = re.sub(rf"(?<![\w-]){re.escape(value)}(?![\w-])", known[value], text)
-        text = re.sub(r"\b(evt|room|msg|req|org)_[0-9A-Za-z]+", "<id>", text)
+        text = re.sub(r"\b(evt|room|msg|req|org|tok)_[0-9A-Za-z]+", "<id>", text)
         text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>", text)
+        text = re.sub(r'"(token|fingerprint)":"[^"]+"', r'"\1":"<new>"', text)
         return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text)
 
     ignored = {"date", "request-id", "content-length"}
@@ -338,6 +355,8 @@ def test_what_is_ours_is_answered_like_what_never_was(database_url: str, path: s
             before = await all_of(api)
             for method in (method for known, method in PROBES if known == path):
                 strangers = [await Stranger.of(api), await Stranger.of(api)]
+                if "/presence" in path:
+                    await asyncio.gather(*(stranger.opens_club() for stranger in strangers))
                 for probe in PROBES[path, method]:
                     if method != "GET":  # what the probe before has written is in the way
                         strangers = [await Stranger.of(api), await Stranger.of(api)]
@@ -356,8 +375,6 @@ async def probed(probe: Probe, method: str, ours: Names, asks: Stranger, wonders
     for name, value in ours.items():
         shown = re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", foreign.raw.decode())
         assert value in sent or shown is None, (probe, name)
-                if "/presence" in path:
-                    await asyncio.gather(*(stranger.opens_club() for stranger in strangers))
     if probe.path == "/metrics":
         return  # it counts these very calls
     never = nobodys(ours, wonders.cursor)
