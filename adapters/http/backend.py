@@ -129,7 +129,12 @@ class Backends:
         line.calls += 1
         try:
             answer = await self._post(line, url, event)
-        except (aiohttp.ClientError, OSError, TimeoutError, _FailedError) as error:
+        except (
+            aiohttp.ClientError,
+            OSError,
+            UnicodeError,
+            _FailedError,
+        ) as error:  # UnicodeError: no host's name
             breaker.failed(self._clock.monotonic())
             if breaker.is_open:
                 self._log.warning(

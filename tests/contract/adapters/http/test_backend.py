@@ -264,8 +264,16 @@ def test_a_backend_that_hangs_costs_its_timeout() -> None:
 def test_nobody_at_the_address_is_an_unavailable_backend() -> None:
     async def work() -> None:
         async with scene(GOOD) as found:
-            found.set(endpoints=Endpoints(rpc=f"http://127.0.0.1:{free_port()}/"))
-            assert await found.fails() is Code.UNAVAILABLE
+            nobody = (
+                f"127.0.0.1:{free_port()}",
+                "nowhere.invalid",
+                "a..example.com",
+                f"{'a' * 64}.example.com",
+            )
+            for host in nobody:
+                found.set(endpoints=Endpoints(rpc=f"http://{host}/"))
+                found.clock.at_s += OPTIONS_S
+                assert await found.fails() is Code.UNAVAILABLE
 
     run(work())
 
