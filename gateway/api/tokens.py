@@ -1,5 +1,6 @@
 """Tokens of clients over REST: made, taken back, and whose are believed."""
 
+from collections.abc import Awaitable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from core.ports import Clock
 from core.resources.document import FieldFault, invalid, pointer_to, read_document, without_nulls
 from core.resources.typed import typed
 from core.streams.command import Publish
+from core.streams.outcome import Outcome
 from gateway.api.call import JSON, PRIVATE, Answer, Call, Endpoint, Route
 from gateway.api.outcomes import committed
 from gateway.api.writing import Writing
@@ -208,7 +210,7 @@ class OwnTokens:
         }
         return Answer(200, orjson.dumps(shown))
 
-    def _tell(self, call: Call, order: Order) -> Any:
+    def _tell(self, call: Call, order: Order) -> Awaitable[Outcome]:
         return self._writing.submit(call, Publish(("",), encode_order(order), ephemeral=True, kind=ORDER))
 
 
