@@ -47,5 +47,5 @@ async def revoke(organization: str, key: str) -> None:
         if not await store.revoke_key(owner.organization_id, decode("key", key)):
             raise TidingsError(Code.NOT_FOUND, "There is no such active key; `tidings keys list` shows all.")
     Screen().say(
-        f"{key} is revoked; a process that has just used it refuses it within 60 s, and its sockets end within 2 s."
+        f"{key} is revoked; a process that has just used it refuses it within 60 s, its sockets end within 2 s."
     )
