@@ -5,6 +5,7 @@ bytes of SHA-256("tidings-kek" and the key). Table, column, organization and row
 value that was moved does not open.
 """
 
+import hmac
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -73,7 +74,15 @@ class Sealer:
     def __init__(self, key: bytes, entropy: Entropy) -> None:
         self._cipher = AESGCM(key)
         self._key_id = sha256(b"tidings-kek" + key).digest()[:16]
+        self._marks = sha256(b"tidings-marks" + key).digest()
         self._entropy = entropy
+
+    def mark(self, secret: bytes) -> bytes:
+        """Return 32 bytes by which a secret of somebody else's making is found again.
+
+        They need the key to be guessed from, however short the secret is.
+        """
+        return hmac.digest(self._marks, secret, sha256)
 
     def seal(self, secret: bytes, place: tuple[bytes, ...]) -> bytes:
         """Return `secret` sealed for its place: organization, table, column, row."""

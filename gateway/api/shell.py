@@ -130,6 +130,11 @@ class Shell:
 
         return enter
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more requests are under way than this replica takes."""
+        return self._in_flight > self._settings.concurrency_max
+
     def _trace(self, record: Callable[[ServerSpan], None], scope: Scope, began_at: Instant) -> None:
         # At the end, since whose request it was, and so whether a share is left, shows on its way.
         parent = parse_traceparent(_joined(scope, b"traceparent"))
@@ -187,7 +192,7 @@ class Shell:
         except Exception as error:  # noqa: BLE001 (the last line: whatever it is, the client gets its id)
             self._log.error("request.failed", **_names(scope), exc_info=error)
             return await self.refuse(TidingsError(Code.INTERNAL), scope, send)
-        await self._send(answer, scope, send)
+        await self.send(answer, scope, send)
         return answer.status
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Answer:
@@ -196,7 +201,7 @@ class Shell:
         if method == "OPTIONS":
             return Answer(_NO_CONTENT, headers=((b"allow", route.allow.encode()),))
         endpoint = route.endpoint(method)
-        if endpoint.scope is not None and self._in_flight > self._settings.concurrency_max:
+        if endpoint.scope is not None and self.is_full:
             raise TidingsError(Code.CAPACITY_REDUCED)
         call = await self._call(endpoint, scope)
         if endpoint.media_types:
@@ -249,10 +254,11 @@ class Shell:
         if error.code in _ENDS_CONNECTION:
             headers.append(_CLOSE)
         answer = Answer(status, orjson.dumps(problem), tuple(headers), MEDIA_TYPE.encode())
-        await self._send(answer, scope, send)
+        await self.send(answer, scope, send)
         return status
 
-    async def _send(self, answer: Answer, scope: Scope, send: Send) -> None:
+    async def send(self, answer: Answer, scope: Scope, send: Send) -> None:
+        """Send an answer with what every answer has."""
         body = answer.body
         scope["status"] = answer.status
         headers: list[Header] = [

@@ -20,6 +20,8 @@ WITHOUT_A_TEST_MODULE = {
     "gateway/api/app.py": "the table of routes: tests/contract/gateway/api/test_tenancy.py probes each",
     "gateway/api/body.py": "tests/contract/gateway/api/test_requests.py and test_limits.py",
     "gateway/api/call.py": "frozen classes between the shell and the nouns",
+    "gateway/api/centrifugo/answers.py": "test_publishing.py and test_reading.py beside it",
+    "gateway/api/centrifugo/requests.py": "frozen classes; test_methods.py beside it reads them",
     "gateway/api/installation.py": "tests/contract/gateway/api/test_shell.py and tests/e2e",
     "gateway/api/outcomes.py": "tests/contract/gateway/api/test_resources.py and test_idempotency.py",
     "gateway/api/pages.py": "tests/contract/gateway/api/test_paging.py",

@@ -13,11 +13,13 @@ SQL = ROOT / "adapters/postgres/sql"
 ROOMS = ("core", "adapters", "actors", "gateway", "cli")
 TENANT_TABLES = (
     *("organizations", "api_keys", "token_revocations", "stream_heads", "channel_heads", "channel_floors"),
+    *("server_apis", "server_api_keys"),
     *("events", "channel_entries", "idempotency_keys", "resources"),
 )
 ACROSS_ORGANIZATIONS = {
     "auth.insert_stream": "a new organization goes to the partition that has the fewest",
     "auth.key_by_digest": "a key tells its organization, and its digest names one key of the installation",
+    "server_api.keys_by_mark": "a key tells its organization, and its mark names one key of the installation",
     "auth.organizations": "the operator of the installation lists them",
     "tokens.sweep": "what has expired is nobody's any more",
     "streams.partition_status": "the operator of the installation sees all partitions",

@@ -1,1 +1,3 @@
+DROP TABLE server_api_keys;
+DROP TABLE server_apis;
 DROP TABLE channel_floors;

@@ -129,3 +129,10 @@ def test_a_crash_while_a_key_is_made_leaves_nothing_that_looks_like_one(tmp_path
     assert not ensure_key(file, ENTROPY)
     assert len(read_key(file)) == KEY_BYTES
     assert [one.name for one in tmp_path.iterdir()] == ["kek"]
+
+
+def test_a_secret_is_found_again_by_a_mark_that_only_the_key_can_make() -> None:
+    mark = sealer().mark(b"short")
+    assert len(mark) == 32
+    assert mark == sealer().mark(b"short")
+    assert mark not in (sealer().mark(b"shorter"), sealer(ANOTHER_KEY).mark(b"short"))
