@@ -46,6 +46,6 @@ async def revoke(organization: str, key: str) -> None:
         owner = await find(store, organization)
         if not await store.revoke_key(owner.organization_id, decode("key", key)):
             raise TidingsError(Code.NOT_FOUND, "There is no such active key; `tidings keys list` shows all.")
-    Screen().say(
-        f"{key} is revoked; a process that has just used it refuses it within 60 s, its sockets end within 2 s."
-    )
+    screen = Screen()
+    screen.say(f"{key} is revoked: its sockets end within 2 s.")
+    screen.say("A process that has just used it for a request refuses it within 60 s.")
