@@ -1,5 +1,6 @@
 """One timer for all clients: each stands in the second in which it has something to do next."""
 
+from math import inf
 from typing import Protocol
 
 from core.ports import Clock
@@ -36,8 +37,10 @@ class Wheel:
         return int(at_s / TICK_S) + 1
 
     def add(self, timed: Timed) -> None:
-        """Put somebody into the slot of its next due time, out of the one it stood in."""
+        """Put somebody into the slot of its next due time, if it has one, out of the one it stood in."""
         self.remove(timed)
+        if timed.due_s == inf:
+            return
         slot = max(self._slot_of(timed.due_s), self._next)
         timed.due_slot = slot
         self._slots.setdefault(slot, set()).add(timed)

@@ -1,6 +1,7 @@
 """The one timer of a replica: nobody is ticked early, nobody later than a second, nobody who has left."""
 
 import asyncio
+from math import inf
 
 import pytest
 
@@ -45,6 +46,20 @@ def advance(clock: HandClock, wheel: Wheel, seconds: float) -> None:
     for _ in range(round(seconds / 0.1)):
         clock.seconds += 0.1
         wheel.advance()
+
+
+def test_who_is_never_due_stands_nowhere_until_it_is() -> None:
+    """Adding a client that waited for others failed: it is due when they have answered."""
+    clock = HandClock()
+    wheel, somebody = Wheel(clock), Somebody(clock, 1_001.0, every_s=inf)
+    wheel.add(somebody)
+    advance(clock, wheel, 10)
+    assert len(somebody.ticked) == 1
+    somebody.due_s = 1_020.0
+    wheel.add(somebody)
+    advance(clock, wheel, 20)
+    assert len(somebody.ticked) == 2
+    wheel.remove(somebody)
 
 
 @pytest.mark.parametrize("due_s", [1_000.0, 1_000.1, 1_000.5, 1_000.9, 1_007.25, 1_060.0])
