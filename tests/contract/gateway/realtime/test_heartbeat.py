@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.realtime import heartbeat as module
+from gateway.realtime.exchange import TRANSPORT, Exchange
 from gateway.realtime.heartbeat import COMMENT, Heartbeat
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
@@ -18,17 +19,29 @@ class Reader:
     def __init__(self) -> None:
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.heard: list[bytes] = []
+        self.reads = True
+        self.is_cut = False
 
     async def send(self, message: dict[str, Any]) -> None:
         assert message["type"] == "http.response.body"
         assert message["more_body"]
         self.heard.append(message["body"])
+        if not self.reads:
+            await asyncio.Event().wait()
 
     def leave(self) -> None:
         self.messages.put_nowait({"type": "http.disconnect"})
 
+    def abort(self) -> None:
+        self.is_cut = True
+
     def answer(self) -> Heartbeat:
-        return Heartbeat(MemoryReplica(MemoryLog()).parts, self.messages.get, self.send)
+        scope = {
+            "method": "GET", "raw_path": b"/", "query_string": b"", "headers": [], "client": None,
+            "extensions": {TRANSPORT: {"transport": self}},
+        }  # fmt: skip
+        exchange = Exchange(scope, self.messages.get, self.send, "req_test", 0.05)
+        return Heartbeat(MemoryReplica(MemoryLog()).parts, exchange)
 
 
 def test_a_race_ends_with_its_event_and_says_nothing_before_it_is_time() -> None:
@@ -100,6 +113,31 @@ def test_silence_is_broken_by_comments_until_something_comes(monkeypatch: pytest
 
     assert module.HEARTBEAT_S == 15
     monkeypatch.setattr(module, "HEARTBEAT_S", 0.01)
+    run(scenario())
+
+
+def test_a_race_ends_when_the_answer_shall_end() -> None:
+    async def scenario() -> None:
+        reader = Reader()
+        answer = reader.answer()
+        racing = asyncio.ensure_future(answer.race(asyncio.sleep(3_600)))
+        await asyncio.sleep(0)
+        answer.end()
+        await asyncio.wait_for(racing, 5)
+        assert (answer.gone, answer.beats) == (False, False)
+
+    run(scenario())
+
+
+def test_a_reader_who_takes_nothing_is_cut_off() -> None:
+    async def scenario() -> None:
+        reader = Reader()
+        reader.reads = False
+        answer = reader.answer()
+        await asyncio.wait_for(answer.send(b"x"), 5)
+        assert reader.is_cut
+        await answer.close()
+
     run(scenario())
 
 

@@ -1,151 +1,117 @@
-"""The organization's log over SSE, against a real owner and a real database."""
+"""The streams port as a whole: what it serves, to which pages, and what it refuses."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-import aiohttp
-import orjson
 import pytest
 
-from core.auth.scopes import ALL
 from tests.helpers.loop import run
-from tests.helpers.owners import publish
-from tests.helpers.realtime import ANSWER_S, Realtimes, realtime_of
+from tests.helpers.realtime import Realtimes, realtime_of
+from tests.helpers.streams import ask, raw, request_of
+
+CONNECTIONS = {
+    "/connection/sse": "GET, POST, OPTIONS",
+    "/connection/uni_sse": "GET, POST, OPTIONS",
+    "/connection/http_stream": "POST, OPTIONS",
+    "/connection/uni_http_stream": "POST, OPTIONS",
+    "/emulation": "POST, OPTIONS",
+}
+LOGS = ("/v1/events/stream", "/v1/channels/news/stream")
+PAGE, STRANGER = "https://app.example", "https://evil.example"
 
 
-class Stream:
-    """One stream that is read event by event."""
-
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
-        self.headers = answer.headers
-
-    async def next(self) -> tuple[str, Any]:
-        """Return id and data of the next event; comments are passed over."""
-        id_, data = "", b""
-        async with asyncio.timeout(ANSWER_S):
-            while line := await self._answer.content.readline():
-                if line.startswith(b"id: "):
-                    id_ = line[4:].strip().decode()
-                elif line.startswith(b"data: "):
-                    data += line[6:].strip()
-                elif line == b"\n" and data:
-                    return id_, orjson.loads(data)
-        raise AssertionError("the stream has ended")
-
-    async def numbers(self, count: int) -> list[int]:
-        """Return the `seq` of the next events."""
-        return [(await self.next())[1]["seq"] for _ in range(count)]
+def port_of(system: Realtimes) -> int:
+    return int(system.streams_url.rpartition(":")[2])
 
 
-@asynccontextmanager
-async def stream(
-    system: Realtimes, query: str = "", *, key: str = "", **headers: str
-) -> AsyncIterator[Stream]:
-    sent = {
-        "Authorization": f"Bearer {key or system.key}",
-        **{n.replace("_", "-"): v for n, v in headers.items()},
-    }
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{system.streams_url}/v1/events/stream{query}", headers=sent) as answer,
-    ):
-        assert answer.status == 200, await answer.text()
-        yield Stream(answer)
-
-
-async def refusal(system: Realtimes, query: str = "", **headers: str) -> tuple[int, str]:
-    sent = {"Authorization": f"Bearer {system.key}", **{n.replace("_", "-"): v for n, v in headers.items()}}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{system.streams_url}/v1/events/stream{query}", headers=sent) as answer,
-    ):
-        return answer.status, (await answer.json(content_type=None))["code"]
-
-
-async def write(system: Realtimes, count: int) -> None:
-    await asyncio.gather(
-        *(system.owner.submit(publish(system.organization.organization_id, "news")) for _ in range(count))
-    )
-
-
-def test_a_stream_goes_on_from_a_position_and_then_live(database_url: str) -> None:
+def test_the_port_serves_these_paths_and_no_others(database_url: str) -> None:
     async def scenario() -> None:
         async with realtime_of(database_url) as system:
-            await write(system, 1_200)  # more than a page, and more than memory of a fresh replica holds
-            async with stream(system, last_event_id="0") as all_of_it:
-                assert await all_of_it.numbers(1_200) == list(range(1, 1_201))
-                await write(system, 2)
-                id_, event = await all_of_it.next()
-                assert (event["seq"], event["type"]) == (1_201, "publication.created")
-                assert id_ == f"{event['epoch']}:1201"
-                assert all_of_it.headers["Content-Type"] == "text/event-stream; charset=utf-8"
-            async with stream(system, f"?after={id_}") as resumed:
-                assert await resumed.numbers(1) == [1_202]
+            port = port_of(system)
+            assert (await ask(port, "GET", "/healthz")).body == b"ok"
+            for path, allow in CONNECTIONS.items():
+                for spelled in (path, path + "/"):
+                    told = await ask(port, "OPTIONS", spelled)
+                    assert (told.status, told.headers["allow"], told.body) == (204, allow, b"")
+            for path in LOGS:
+                told = await ask(port, "OPTIONS", path)
+                assert (told.status, told.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+            for path in (
+                "/", "/nothing", "/connection/websocket", "/v1/events", "/v1/events/stream/", "/emulation/x",
+                "/v1/channels/stream", "/v1/channels//stream", "/v1/channels/a/b/stream",
+                "/v1/channels/news/stream/", "/v1/channels/news/publications",
+            ):  # fmt: skip
+                refused = await ask(port, "GET", path)
+                assert (refused.status, refused.code) == (404, "route_not_found"), path
+                assert refused.headers["content-type"] == "application/problem+json"
+                assert refused.headers["request-id"].encode() in refused.body
 
     run(scenario())
 
 
-def test_without_a_position_a_stream_begins_now(database_url: str) -> None:
+@pytest.mark.parametrize("path", CONNECTIONS)
+def test_a_trusted_page_may_ask_first_and_read_every_answer(database_url: str, path: str) -> None:
     async def scenario() -> None:
-        async with realtime_of(database_url) as system:
-            await write(system, 3)
-            async with stream(system) as live:
-                await write(system, 1)
-                assert await live.numbers(1) == [4]
+        async with realtime_of(database_url, origins=PAGE) as system:
+            port = port_of(system)
+            asked = {
+                "access_control_request_method": "POST",
+                "access_control_request_headers": "content-type",
+            }
+            told = await ask(port, "OPTIONS", path, origin=PAGE, **asked)
+            assert told.status == 204
+            assert told.headers["access-control-allow-origin"] == PAGE
+            assert told.headers["access-control-allow-credentials"] == "true"
+            assert told.headers["access-control-allow-methods"] == CONNECTIONS[path]
+            assert told.headers["access-control-allow-headers"] == "content-type"
+            assert told.headers["access-control-max-age"] == "300"
+            assert told.headers["vary"] == "Origin"
+            refused = await ask(port, "POST", path, b"x" * 65_537, origin=PAGE)
+            assert (refused.status, refused.headers["access-control-allow-origin"]) == (413, PAGE)
 
     run(scenario())
 
 
-def test_types_choose_what_is_shown(database_url: str) -> None:
+def test_another_page_is_served_but_may_not_read_it(database_url: str) -> None:
     async def scenario() -> None:
-        async with realtime_of(database_url) as system:
-            await write(system, 3)
-            async with stream(system, "?types=room.*,publication.created", last_event_id="1") as chosen:
-                assert await chosen.numbers(2) == [2, 3]
+        async with realtime_of(database_url, origins=PAGE) as system:
+            port = port_of(system)
+            for path in CONNECTIONS:
+                told = await ask(port, "OPTIONS", path, origin=STRANGER)
+                assert told.status == 204
+                assert told.headers["vary"] == "Origin"
+                assert not any(name.startswith("access-control") for name in told.headers)
+            request = request_of("GET", "/connection/uni_sse", origin=STRANGER)
+            async with raw(port, request) as answer:
+                head = await answer.head()
+                assert " 200 " in head
+                assert "access-control" not in head
 
     run(scenario())
 
 
-def test_what_cannot_be_streamed_is_refused(database_url: str) -> None:
+def test_the_log_is_for_no_page(database_url: str) -> None:
     async def scenario() -> None:
-        async with realtime_of(database_url) as system:
-            await write(system, 1)
-            assert await refusal(system, last_event_id="another:1") == (409, "epoch_changed")
-            assert await refusal(system, last_event_id="7") == (409, "epoch_changed")
-            assert await refusal(system, "?x=1") == (400, "unknown_parameter")
-            assert await refusal(system, "?after=a:b") == (422, "validation_failed")
-            assert await refusal(system, authorization="Bearer nonsense") == (401, "credential_invalid")
+        async with realtime_of(database_url, origins="*") as system:
+            for path in LOGS:
+                headers = {"origin": PAGE, "authorization": f"Bearer {system.key}"}
+                for method in ("HEAD", "OPTIONS"):
+                    told = await ask(port_of(system), method, path, **headers)
+                    assert told.status in (200, 204)
+                    assert not any(name.startswith("access-control") for name in told.headers)
 
     run(scenario())
 
 
-def test_a_key_without_the_scope_and_another_organization_see_nothing(database_url: str) -> None:
+def test_a_replica_holds_as_many_connections_as_it_may(database_url: str) -> None:
     async def scenario() -> None:
-        async with realtime_of(database_url) as system:
-            _, narrow = await system.store.create_key(system.organization, "narrow", ["channels:read"])
-            assert await refusal(system, authorization=f"Bearer {narrow}") == (403, "permission_denied")
-            other = await system.store.create_organization("other", "test")
-            _, foreign = await system.store.create_key(other, "other", sorted(ALL))
-            await write(system, 3)
-            async with stream(system, key=foreign, last_event_id="0") as theirs:
-                await write(system, 1)
-                await system.owner.submit(publish(other.organization_id, "news", b'"theirs"'))
-                assert (await theirs.next())[1]["data"]["object"]["data"] == "theirs"
-
-    run(scenario())
-
-
-@pytest.mark.parametrize("path", ["/healthz", "/nothing"])
-def test_the_port_serves_nothing_else(database_url: str, path: str) -> None:
-    async def scenario() -> None:
-        async with (
-            realtime_of(database_url) as system,
-            aiohttp.ClientSession() as session,
-            session.get(system.streams_url + path) as answer,
-        ):
-            assert answer.status == (200 if path == "/healthz" else 404)
+        async with realtime_of(database_url, connections_max=1) as system:
+            port = port_of(system)
+            key = {"authorization": f"Bearer {system.key}"}
+            async with raw(port, request_of("POST", "/connection/http_stream", b"{}", **key)) as first:
+                await first.head()
+                assert system.server.sockets in (0, 1)
+            async with raw(port, request_of("GET", LOGS[0], **key)) as reader:
+                await reader.head()
+                refused = await ask(port, "GET", LOGS[1], **key)
+                assert (refused.status, refused.code) == (503, "capacity_reduced")
+                assert refused.headers["retry-after"] == "1"
 
     run(scenario())

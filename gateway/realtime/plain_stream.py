@@ -1,0 +1,127 @@
+"""Plain SSE: what the log holds from a position on, and then live, for readers that speak no protocol.
+
+`id:` is a position; a reader that comes back with it as `Last-Event-ID` goes on where it was, for the whole
+retention. What is shown of the log is a `Source`.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from core.auth.principal import Principal
+from core.errors import Code, TidingsError, bad_parameter
+from core.streams.position import Position, parse_position
+from gateway.auth import require
+from gateway.realtime.exchange import Exchange
+from gateway.realtime.heartbeat import Heartbeat
+from gateway.realtime.parts import Replica
+from gateway.realtime.sse import HEADERS
+from gateway.versions import check_version
+
+METHODS: Final = ("GET", "HEAD")
+AFTER: Final = "after"
+BEGINNING: Final = b": tidings\n\n"
+
+
+class Source(Protocol):
+    """What one reader is shown."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the log has lost continuity: the reader has to come back, and is told then."""
+        ...
+
+    async def begin(self, asked: Position | None) -> None:
+        """Begin after a position, or with what comes from now on.
+
+        Raises:
+            TidingsError: `epoch_changed`, `history_expired`; no owner answers.
+        """
+        ...
+
+    async def next(self) -> bytes | None:
+        """Return what comes next as events of SSE, perhaps none of those read; None: nothing is there yet."""
+        ...
+
+    async def changed(self) -> None:
+        """Return when `next` may have something."""
+        ...
+
+    def close(self) -> None:
+        """Forget the reader."""
+        ...
+
+
+class PlainStreams:
+    """All readers of a replica's plain streams."""
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self.open: set[Heartbeat] = set()
+
+    async def caller(self, exchange: Exchange, scope: str) -> Principal:
+        """Return who asks, by an API key.
+
+        Raises:
+            TidingsError: as `Authenticator.bearer`; `version_unknown`; `permission_denied`.
+        """
+        principal = await self.replica.authenticator.bearer(exchange.headers.get("authorization"))
+        version = exchange.headers.get("tidings-version")
+        check_version(None if version is None else version.encode("latin-1"))
+        require(principal, scope)
+        return principal
+
+    async def serve(self, exchange: Exchange, source: Source, asked: Position | None) -> None:
+        """Answer one request until its reader leaves.
+
+        Raises:
+            TidingsError: `capacity_reduced`; as `Source.begin`.
+        """
+        try:
+            if len(self.open) >= self.replica.settings.connections_max:
+                raise TidingsError(Code.CAPACITY_REDUCED, "This replica holds as many streams as it may.")
+            await source.begin(asked)
+            await exchange.begin(200, HEADERS)
+            if exchange.method == "HEAD":
+                await exchange.end()
+                return
+            await self._stream(exchange, source)
+        finally:
+            source.close()
+
+    async def _stream(self, exchange: Exchange, source: Source) -> None:
+        heartbeat = Heartbeat(self.replica, exchange)
+        self.open.add(heartbeat)
+        try:
+            await heartbeat.send(BEGINNING)
+            while heartbeat.beats and not source.is_over:
+                events = await source.next()
+                if events is None:
+                    await heartbeat.race(source.changed())
+                elif events:
+                    await heartbeat.send(events)
+        finally:
+            self.open.discard(heartbeat)
+            await heartbeat.close()
+        if not heartbeat.gone:
+            await exchange.end()
+
+
+def position_asked(exchange: Exchange, query: Mapping[str, str]) -> Position | None:
+    """Return after which position a reader wants to begin; where it says that it was counts before the URL.
+
+    Raises:
+        TidingsError: `header_invalid`, `validation_failed`.
+    """
+    last, after = exchange.headers.get("last-event-id"), query.get(AFTER)
+    try:
+        return parse_position(last or after or "") if last or after else None
+    except TidingsError:
+        detail = "A position is <epoch>:<number>."
+        if last:
+            raise TidingsError(Code.HEADER_INVALID, detail, header="Last-Event-ID") from None
+        raise bad_parameter(AFTER, "format", detail) from None
+
+
+def event_of(position: Position, data: bytes) -> bytes:
+    """Return one event of SSE; its data are JSON, where line breaks mean nothing."""
+    return b"id: %b\ndata: %b\n\n" % (str(position).encode(), data.translate(None, b"\r\n"))
