@@ -1,211 +1,132 @@
-"""The organization's log over SSE: from a position on, then live, resumable for the whole retention.
+"""The streams port: what is answered for as long as somebody reads, and what such clients say meanwhile.
 
-A plain ASGI application without framework: one route, one kind of answer, and bytes that are written as
-they come.
+A plain ASGI application without framework: few routes, and bytes that are written as they come.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final, Protocol
 
 import orjson
 import structlog
 
 from adapters.postgres.streams import LogReader
-from core.auth.principal import Principal
-from core.errors import Code, TidingsError, bad_parameter
+from core.errors import Code, TidingsError
 from core.ids import encode
-from core.streams.event import Event
-from core.streams.event_object import event_object
-from core.streams.position import Position, is_recoverable, parse_position
-from gateway.auth import require
 from gateway.problems import MEDIA_TYPE, headers_of, problem_of
-from gateway.query import read_query, refuse_credentials
-from gateway.realtime.feed import Feed
-from gateway.realtime.heartbeat import Heartbeat
+from gateway.query import refuse_credentials
+from gateway.realtime.channel_stream import ChannelStream, channel_of
+from gateway.realtime.downstream import Downstreams
+from gateway.realtime.emulation import Emulation, Post
+from gateway.realtime.event_stream import PATH as EVENTS
+from gateway.realtime.event_stream import EventStream
+from gateway.realtime.exchange import Exchange, LeftError, Receive, Scope, Send
+from gateway.realtime.http_stream import HttpStream
+from gateway.realtime.origins import Origins, preflight
 from gateway.realtime.parts import Replica
-from gateway.versions import VERSION, check_version
+from gateway.realtime.plain_stream import PlainStreams
+from gateway.realtime.sse import Sse
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-PATH: Final = "/v1/events/stream"
 HEALTH: Final = "/healthz"
-PAGE: Final = 500
-METHODS: Final = ("GET", "HEAD")
-ALLOW: Final = "GET, HEAD, OPTIONS"
-AFTER: Final = "after"
-TYPES: Final = "types"
-HEADERS: Final = {
-    "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "private, no-cache, no-store, must-revalidate, max-age=0",
-    "X-Accel-Buffering": "no",
-    "X-Content-Type-Options": "nosniff",
-}
+OPTIONS: Final = "OPTIONS"
 
 
-class EventStreams:
-    """The ASGI application of the streams port."""
+class Endpoint(Protocol):
+    """What is served at one path."""
 
-    def __init__(self, replica: Replica, log: LogReader, origin: str) -> None:
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Its methods, but for OPTIONS."""
+        ...
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one request that came with one of the methods."""
+        ...
+
+
+class Streams:
+    """The application.
+
+    Args:
+        replica: what its clients share.
+        log: for the stream of events.
+        post: to the sessions of other replicas.
+        origins: whose pages may connect.
+        origin: of this installation.
+    """
+
+    def __init__(self, replica: Replica, log: LogReader, post: Post, origins: Origins, origin: str) -> None:
+        self.downstreams = Downstreams(replica)
+        self._plain = PlainStreams(replica)
         self._replica = replica
-        self._log = log
+        self._origins = origins
         self._origin = origin
-        self._open = 0
+        self._events = EventStream(self._plain, log)
+        downstreams, forms = self.downstreams, replica.forms
+        self._connections: dict[str, Endpoint] = {
+            "/connection/sse": Sse(downstreams, forms.sse_json, is_unidirectional=False),
+            "/connection/uni_sse": Sse(downstreams, forms.uni_sse, is_unidirectional=True),
+            "/connection/http_stream": HttpStream(downstreams, forms.stream_json, forms.stream_protobuf),
+            "/connection/uni_http_stream": HttpStream(downstreams, forms.uni_stream, None),
+            "/emulation": Emulation(downstreams, post),
+        }
         self._journal = structlog.get_logger()
+
+    def end_plain(self) -> None:
+        """Let the readers of plain streams come back elsewhere."""
+        for reader in list(self._plain.open):
+            reader.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return
-        answer = _Answer(send, encode("req", self._replica.entropy.id()), is_head=scope["method"] == "HEAD")
+        request_id = encode("req", self._replica.entropy.id())
+        exchange = Exchange(scope, receive, send, request_id, self._replica.settings.stalled_s)
         try:
-            await self._serve(scope, receive, answer)
+            await self._serve(exchange)
+        except LeftError:
+            return
         except TidingsError as error:
-            await self._refuse(error, answer)
-        except Exception as error:
-            self._journal.error("stream.failed", request_id=answer.request_id, exc_info=error)
-            if answer.has_begun:  # its reader comes back and goes on from what it has
-                raise
-            await self._refuse(TidingsError(Code.INTERNAL), answer)
+            await self._refuse(exchange, error)
+        except Exception as error:  # noqa: BLE001 (logged whole; this request alone fails)
+            self._journal.error("stream.failed", request_id=exchange.request_id, exc_info=error)
+            await self._refuse(exchange, TidingsError(Code.INTERNAL))
 
-    async def _refuse(self, error: TidingsError, answer: "_Answer") -> None:
-        problem = problem_of(error, request_id=answer.request_id, origin=self._origin)
+    async def _refuse(self, exchange: Exchange, error: TidingsError) -> None:
+        if exchange.has_begun:  # its reader comes back and goes on from what it has
+            await exchange.cut()
+            return
+        problem = problem_of(error, request_id=exchange.request_id, origin=self._origin)
         headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"}
-        await answer.begin(error.row.status, headers | headers_of(error))
-        await answer.end(orjson.dumps(problem))
+        await exchange.begin(error.row.status, headers | headers_of(error))
+        await exchange.end(orjson.dumps(problem))
 
-    async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        if scope["path"] == HEALTH:
-            await answer.begin(200, {"Content-Type": "text/plain"})
-            await answer.end(b"ok")
+    async def _serve(self, exchange: Exchange) -> None:
+        if exchange.path == HEALTH:
+            await exchange.begin(200, {"Content-Type": "text/plain"})
+            await exchange.end(b"ok")
             return
-        if scope["path"] != PATH:
+        endpoint, headers = self._endpoint(exchange)
+        allow = ", ".join((*endpoint.methods, OPTIONS))
+        if exchange.method == OPTIONS:
+            await exchange.begin(204, {"Allow": allow, **headers})
+            await exchange.end()
+            return
+        if exchange.method not in endpoint.methods:
+            raise TidingsError(Code.METHOD_NOT_ALLOWED, f"This path knows {allow}.", allow=allow)
+        await endpoint.serve(exchange)
+
+    def _endpoint(self, exchange: Exchange) -> tuple[Endpoint, dict[str, str]]:
+        """Return what is served at a path, and what pages that ask first are told besides its methods."""
+        endpoint = self._connections.get(exchange.path.rstrip("/"))
+        if endpoint is not None:
+            origin = exchange.headers.get("origin")
+            exchange.shared = self._origins.headers(origin)
+            if not self._origins.allows(origin):
+                return endpoint, {}
+            methods = ", ".join((*endpoint.methods, OPTIONS))
+            return endpoint, preflight(methods, exchange.headers.get("access-control-request-headers"))
+        channel = channel_of(exchange.path)
+        if channel is None and exchange.path != EVENTS:
             raise TidingsError(Code.ROUTE_NOT_FOUND)
-        refuse_credentials(scope["query_string"])
-        if scope["method"] == "OPTIONS":
-            await answer.begin(204, {"Allow": ALLOW})
-            await answer.end(b"")
-            return
-        if scope["method"] not in METHODS:
-            raise TidingsError(Code.METHOD_NOT_ALLOWED, f"This path knows {ALLOW}.", allow=ALLOW)
-        if self._open >= self._replica.settings.connections_max:
-            raise TidingsError(Code.CAPACITY_REDUCED, "This replica holds as many streams as it may.")
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        authorization = headers.get(b"authorization")
-        principal = await self._replica.authenticator.bearer(
-            None if authorization is None else authorization.decode("latin-1")
-        )
-        check_version(headers.get(b"tidings-version"))
-        require(principal, "events:read")
-        asked, types = _question(scope["query_string"], headers.get(b"last-event-id"))
-        self._open += 1
-        feed = self._replica.hub.join(principal.organization_id)
-        try:
-            await self._stream(principal, feed, asked, types, receive, answer)
-        finally:
-            self._open -= 1
-            self._replica.hub.leave(feed)
-
-    async def _stream(
-        self,
-        principal: Principal,
-        feed: Feed,
-        asked: Position | None,
-        types: tuple[str, ...],
-        receive: Receive,
-        answer: "_Answer",
-    ) -> None:
-        head = await feed.fresh_head()
-        after = head.seq
-        if asked is not None:
-            first = await self._log.first_seq(principal.organization_id)
-            await self._accept(asked, head.epoch, head.seq + 1 if first is None else first, head.seq)
-            after = asked.number
-        await answer.begin(200, HEADERS)
-        if answer.is_head:
-            await answer.end(b"")
-            return
-        await answer.send({"type": "http.response.body", "body": b": tidings\n\n", "more_body": True})
-        heartbeat = Heartbeat(self._replica, receive, answer.send)
-        try:
-            await feed.reached(head.seq)
-            while not heartbeat.gone and feed.epoch == head.epoch:
-                events = await self._next(feed, after)
-                if not events:
-                    await heartbeat.race(feed.reached(after + 1))
-                    continue
-                after = events[-1].seq
-                shown = [_block(event, head.epoch) for event in events if _wanted(event, types)]
-                if shown:
-                    await heartbeat.send(b"".join(shown))
-        finally:
-            await heartbeat.close()
-        if not heartbeat.gone:  # the log lost continuity: the reader comes back, and is told by 409
-            await answer.end(b"")
-
-    async def _accept(self, asked: Position, epoch: str, first: int, last: int) -> None:
-        if is_recoverable(asked, epoch=epoch, first=first, last=last):
-            return
-        readable = {"epoch": epoch, "first": f"{epoch}:{max(first - 1, 0)}", "last": f"{epoch}:{last}"}
-        expired = asked.epoch in ("", epoch) and asked.number < first
-        raise TidingsError(Code.HISTORY_EXPIRED if expired else Code.EPOCH_CHANGED, readable=readable)
-
-    async def _next(self, feed: Feed, after: int) -> list[Event]:
-        """Return what comes after a seq, but nothing that was not dispatched here yet.
-
-        From memory when it reaches back so far, else from the log.
-        """
-        up_to = feed.next_seq - 1
-        if after >= up_to:
-            return []
-        events = feed.recent.after_seq(after, PAGE)
-        if events is not None:
-            return events
-        return await self._log.events(feed.organization_id, after_seq=after, up_to_seq=up_to, limit=PAGE)
-
-
-def _question(query: bytes, last_event_id: bytes | None) -> tuple[Position | None, tuple[str, ...]]:
-    """Return from where on and which types a reader wants; where he says he was counts before the URL."""
-    parameters = read_query(query, frozenset({AFTER, TYPES}))
-    types = tuple(filter(None, parameters.get(TYPES, "").split(",")))
-    try:
-        if last_event_id:
-            return parse_position(last_event_id.decode("latin-1")), types
-        return (parse_position(parameters[AFTER]) if parameters.get(AFTER) else None), types
-    except TidingsError:
-        detail = "A position is <epoch>:<number>."
-        if last_event_id:
-            raise TidingsError(Code.HEADER_INVALID, detail, header="Last-Event-ID") from None
-        raise bad_parameter(AFTER, "format", detail) from None
-
-
-def _wanted(event: Event, types: tuple[str, ...]) -> bool:
-    if not types:
-        return True
-    prefixes = tuple(name[:-1] for name in types if name.endswith(".*"))
-    return event.type in types or event.type.startswith(prefixes)
-
-
-def _block(event: Event, epoch: str) -> bytes:
-    data = event_object(event, epoch).translate(None, b"\r\n")
-    return b"id: %b:%d\ndata: %b\n\n" % (epoch.encode(), event.seq, data)
-
-
-class _Answer:
-    """One answer on its way, with the headers that each has; to HEAD it has no body."""
-
-    def __init__(self, send: Send, request_id: str, *, is_head: bool) -> None:
-        self.send = send
-        self.request_id = request_id
-        self.is_head = is_head
-        self.has_begun = False
-
-    async def begin(self, status: int, headers: dict[str, str]) -> None:
-        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        raw += ((b"request-id", self.request_id.encode()), (b"tidings-version", VERSION))
-        self.has_begun = True
-        await self.send({"type": "http.response.start", "status": status, "headers": raw})
-
-    async def end(self, body: bytes) -> None:
-        await self.send({"type": "http.response.body", "body": b"" if self.is_head else body})
+        refuse_credentials(exchange.query)
+        return (self._events if channel is None else ChannelStream(self._plain, channel)), {}
