@@ -33,7 +33,7 @@ class BackendStore:
         async with self._database.transaction() as connection:
             sealed = await connection.fetchval(self._sql["backend_to_change"], key)
             options = change(self._opened(organization_id, sealed) or BackendOptions())
-            sealed = self._sealer.seal(options.to_bytes(), _place(organization_id))
+            sealed = seal_backend(self._sealer, options, organization_id)
             await connection.execute(self._sql["set_backend"], key, sealed)
         return options
 
@@ -41,6 +41,11 @@ class BackendStore:
         if sealed is None:
             return None
         return BackendOptions.of_bytes(self._sealer.open(sealed, _place(organization_id)))
+
+
+def seal_backend(sealer: Sealer, options: BackendOptions, organization_id: bytes) -> bytes:
+    """Return options as they are stored."""
+    return sealer.seal(options.to_bytes(), _place(organization_id))
 
 
 def _place(organization_id: bytes) -> tuple[bytes, ...]:

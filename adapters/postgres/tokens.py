@@ -41,8 +41,7 @@ class TokenStore:
 
     async def set_token_keys(self, organization_id: bytes, document: Document) -> None:
         """Keep a document that `read_token_keys` accepts, in place of the one before; empty for none."""
-        raw = orjson.dumps(document) if document else b""
-        sealed = self._sealer.seal(raw, _place(organization_id)) if raw else None
+        sealed = seal_token_keys(self._sealer, document, organization_id)
         await self._database.execute(self._sql["set_token_keys"], to_uuid(organization_id), sealed)
 
     async def revoke(
@@ -79,6 +78,11 @@ class TokenStore:
             revocation = Revocation(row["user_id"], from_timestamp(row["before"]), row["token_id"])
             found.setdefault(from_uuid(row["organization_id"]), []).append(revocation)
         return found
+
+
+def seal_token_keys(sealer: Sealer, document: Document, organization_id: bytes) -> bytes | None:
+    """Return a document as it is stored; None for an empty one."""
+    return sealer.seal(orjson.dumps(document), _place(organization_id)) if document else None
 
 
 def open_token_keys(sealer: Sealer, sealed: bytes | None, organization_id: bytes) -> Document:

@@ -25,8 +25,13 @@ def source_of(
         options: names of channel options, which stand at the top of older files.
     """
     source = Source({}, {name: value for name, value in variables.items() if name.startswith(PREFIX)})
-    for key, value in leaves(configuration).items():
+    found = leaves(configuration)
+    for key, value in found.items():
         newer = _newer(key, options)
+        if newer != key and (newer in found or newer in source.values):
+            source.values[key] = value
+            source.refuse(key, f"means the same as {source.spelled.get(newer, newer)}: keep one of them")
+            continue
         source.values[newer] = value
         if newer != key:
             source.spelled[newer] = key

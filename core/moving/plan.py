@@ -10,7 +10,7 @@ from core.auth.token_keys import SUBSCRIPTIONS, read_token_keys
 from core.channels.name import NAME_CHARACTERS_MAX
 from core.channels.namespace import NAMESPACES_MAX, ChannelRules, ClientOptions, PersonalChannel
 from core.errors import TidingsError
-from core.moving.backends import Backend, backend_of
+from core.moving.backends import backend_of
 from core.moving.found import NAMESPACES, WITHOUT, source_of, take_the_rest
 from core.moving.keys import judge_the_rest
 from core.moving.options import NAMES, options_of
@@ -47,7 +47,8 @@ class ServerApi:
 class Plan:
     """Everything that a move sets, wholly; and what becomes of each key that was found.
 
-    `token_keys` is a document of `core.auth.token_keys`, {} without any key. As long as `refusals` holds a
+    `token_keys` is a document of `core.auth.token_keys`, `backend` one of `core.connections.backend_options`,
+    each {} where there is nothing. As long as `refusals` holds a
     sentence, nothing may be set.
     """
 
@@ -56,7 +57,7 @@ class Plan:
     client_insecure: bool
     rules: ChannelRules
     server_api: ServerApi
-    backend: Backend
+    backend: dict[str, Any] = field(repr=False)
     rows: tuple[Row, ...]
     refusals: tuple[str, ...]
 

@@ -100,7 +100,7 @@ async def server_api_of(
         api = ServerApi(rest, database_url)
         mark = Sealer(bytes(32), SystemEntropy()).mark(KEY.encode())
         key_id = to_uuid(SystemEntropy().id())
-        await api.execute(statements("server_api")["insert_key"], mark, api.row, key_id)
+        await api.execute(statements("server_api")["insert_key"], api.row, mark, key_id)
         if namespaces is not None:
             await api.namespaces(**namespaces)
         yield api

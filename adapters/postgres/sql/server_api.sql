@@ -21,5 +21,5 @@ DELETE FROM server_api_keys WHERE organization_id = $1
 
 -- insert_key --
 -- A key that it brings along; no row: it is another organization's.
-INSERT INTO server_api_keys (mark, organization_id, api_key_id) VALUES ($1, $2, $3)
+INSERT INTO server_api_keys (organization_id, mark, api_key_id) VALUES ($1, $2, $3)
 ON CONFLICT (mark) DO NOTHING RETURNING api_key_id

@@ -18,7 +18,7 @@ SQL = statements("server_api")
 async def bring_key(database: Database, organization_id: bytes, text: str) -> bytes:
     key_id = new_id()
     mark = SEALER.mark(text.encode())
-    await database.execute(SQL["insert_key"], mark, to_uuid(organization_id), to_uuid(key_id))
+    await database.execute(SQL["insert_key"], to_uuid(organization_id), mark, to_uuid(key_id))
     return key_id
 
 

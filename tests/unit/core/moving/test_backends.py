@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.moving.backends import Asked, Backend, backend_of
+from core.moving.backends import backend_of, options_of
 from core.moving.source import UNAVAILABLE, Source, leaves
 
 CHAT, NEWS = "channel.namespaces.chat", "channel.namespaces.news"
@@ -15,7 +15,7 @@ def source_with(document: dict[str, Any]) -> Source:
 
 
 def test_without_proxies_nobody_is_asked() -> None:
-    assert backend_of(Source({}), [CHAT]) == Backend()
+    assert backend_of(Source({}), [CHAT]) == {}
 
 
 def test_proxies_of_connections_are_taken_over_with_all_that_they_send() -> None:
@@ -23,7 +23,7 @@ def test_proxies_of_connections_are_taken_over_with_all_that_they_send() -> None
         "enabled": True,
         "endpoint": "https://b/connect",
         "timeout": "2s",
-        "http_headers": ["Cookie"],
+        "http_headers": ["Cookie", "X-Real-IP"],
         "include_connection_meta": True,
         "http": {"static_headers": {"X": "1"}},
         "grpc": {"compression": True},
@@ -32,8 +32,19 @@ def test_proxies_of_connections_are_taken_over_with_all_that_they_send() -> None
         {"client": {"proxy": {"connect": asked, "refresh": {"enabled": True, "endpoint": "http://r"}}}}
     )
     backend = backend_of(source, [])
-    assert backend.connect == Asked("https://b/connect", 2.0, ("Cookie",), {"X": "1"}, include_meta=True)
-    assert backend.refresh == Asked("http://r", 1.0)
+    assert backend == {
+        "endpoints": {"connect": "https://b/connect", "refresh": "http://r"},
+        "timeout_ms": 2_000,
+        "http_headers": ["Cookie", "X-Real-IP"],
+        "emulated_headers": ["Cookie"],
+        "static_headers": {"X": "1"},
+        "include_meta": True,
+        "binary_encoding": False,
+    }
+    options = options_of(backend, bytes(24))
+    assert options.url_of("refresh") == "http://r"
+    assert options.secret.startswith("whsec_")
+    assert not source.refusals
     assert source.rows["client.proxy.connect.grpc.compression"].verdict == UNAVAILABLE
 
 
@@ -61,7 +72,8 @@ def test_namespaces_ask_the_default_proxy_or_a_named_one() -> None:
         }
     )
     backend = backend_of(source, [CHAT, NEWS])
-    assert (backend.subscribe, backend.publish) == (Asked("http://s", 1.0), Asked("http://p", 1.0))
+    assert backend["endpoints"] == {"subscribe": "http://s", "publish": "http://p"}
+    assert backend["timeout_ms"] == 1_000
     assert not source.refusals
 
 
@@ -78,13 +90,13 @@ def test_namespaces_that_ask_different_addresses_stand_against_the_move() -> Non
             "proxies": [{"name": "p", "endpoint": "http://p"}],
         }
     )
-    assert backend_of(source, [CHAT, NEWS]).subscribe is None
+    assert backend_of(source, [CHAT, NEWS]) == {}
     assert source.refusals[0].startswith(f"{NEWS}.subscribe_proxy_name: one kind of event has one address")
 
 
 def test_a_proxy_without_endpoint_stands_against_the_move() -> None:
     source = source_with({"channel": {"namespaces": [{"name": "chat", "publish_proxy_enabled": True}]}})
-    assert backend_of(source, [CHAT]).publish is None
+    assert backend_of(source, [CHAT]) == {}
     assert source.refusals == [
         f"{CHAT}.publish_proxy_enabled: there is no endpoint channel.proxy.publish.endpoint"
     ]
@@ -93,7 +105,7 @@ def test_a_proxy_without_endpoint_stands_against_the_move() -> None:
 @pytest.mark.parametrize("endpoint", ["grpc://b", ""])
 def test_who_cannot_be_asked_over_http_stands_against_the_move(endpoint: str) -> None:
     source = source_with({"client": {"proxy": {"connect": {"enabled": True, "endpoint": endpoint}}}})
-    assert backend_of(source, []).connect is None
+    assert backend_of(source, []) == {}
     assert "client.proxy.connect.endpoint: a backend is asked over HTTP" in source.refusals[0]
 
 
@@ -107,18 +119,59 @@ def test_methods_ask_one_proxy() -> None:
             }
         }
     )
-    assert backend_of(source, []).rpc == Asked("http://rpc", 1.0)
+    assert backend_of(source, [])["endpoints"] == {"rpc": "http://rpc"}
     assert len(source.rows) == len(source.values)
 
 
 def test_an_older_file_turns_a_proxy_on_by_its_endpoint() -> None:
     keys = {"client.proxy.connect.endpoint": "http://c", "rpc.proxy.endpoint": "http://r"}
     source = Source(dict(keys), spelled={key: f"proxy_{key.split('.')[-2]}_endpoint" for key in keys})
-    assert backend_of(source, []) == Backend(connect=Asked("http://c", 1.0), rpc=Asked("http://r", 1.0))
+    assert backend_of(source, [])["endpoints"] == {"connect": "http://c", "rpc": "http://r"}
 
 
 def test_a_newer_file_does_not() -> None:
     keys = {"client.proxy.connect.endpoint": "http://c"}
-    assert backend_of(Source(dict(keys)), []).connect is None
+    assert backend_of(Source(dict(keys)), []) == {}
     spelled = dict.fromkeys(keys, "CENTRIFUGO_CLIENT_PROXY_CONNECT_ENDPOINT")
-    assert backend_of(Source(dict(keys), spelled=spelled), []).connect is None
+    assert backend_of(Source(dict(keys), spelled=spelled), []) == {}
+
+
+def test_addresses_that_want_other_headers_are_asked_with_all_of_them() -> None:
+    source = source_with(
+        {
+            "client": {
+                "proxy": {
+                    "connect": {"enabled": True, "endpoint": "http://c", "http_headers": ["A", "B"]},
+                    "refresh": {
+                        "enabled": True,
+                        "endpoint": "http://r",
+                        "http_headers": ["B", "C"],
+                        "binary_encoding": True,
+                        "http": {"static_headers": {"X": "1"}},
+                    },
+                }
+            }
+        }
+    )
+    backend = backend_of(source, [])
+    assert backend["http_headers"] == ["A", "B", "C"]
+    assert (backend["static_headers"], backend["binary_encoding"]) == ({"X": "1"}, True)
+
+
+def test_one_header_with_two_values_stands_against_the_move() -> None:
+    proxies = {
+        event: {"enabled": True, "endpoint": "http://b", "http": {"static_headers": {"X": event}}}
+        for event in ("connect", "refresh")
+    }
+    source = source_with({"client": {"proxy": proxies}})
+    backend_of(source, [])
+    assert source.refusals == [
+        "client.proxy.refresh.http.static_headers.X: one value is sent to all addresses"
+    ]
+
+
+def test_what_no_backend_can_be_asked_with_stands_against_the_move() -> None:
+    proxy = {"enabled": True, "endpoint": "http://c", "http_headers": ["Content-Length"]}
+    source = source_with({"client": {"proxy": {"connect": proxy}}})
+    backend_of(source, [])
+    assert source.refusals[0].startswith("client.proxy.connect: http_headers/0: ")

@@ -75,3 +75,9 @@ def test_what_nothing_asked_for_gets_the_key_it_stands_for() -> None:
         "CENTRIFUGO_ENGINES": "x",
     }
     assert source.spelled["engine.redis_address"] == "CENTRIFUGO_ENGINE_REDIS_ADDRESS"
+
+
+def test_two_ways_to_say_the_same_stand_against_the_move() -> None:
+    source = source_of({"http_api": {"key": "a"}, "api_key": "b"}, {}, OPTIONS)
+    assert source.refusals == ["api_key: means the same as http_api.key: keep one of them"]
+    assert source.values == {"http_api.key": "a", "api_key": "b"}
