@@ -225,8 +225,9 @@ class Roster:
         """Doubt what Redis holds: what waits is not sent, and all are entered again when it answers."""
         if self._is_present:
             self._log.warning("presence.doubted", reason=reason)
-        self._is_present = False
-        self._doubt_until_ms = self._deadline_ms
+            self._is_present = False
+            self._doubt_until_ms = self._deadline_ms
+            self._tasks.spawn("return", self._beat())
         batches, self._batches = self._batches, deque()
         for batch in batches:
             self._overdue(batch)

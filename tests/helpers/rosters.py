@@ -31,12 +31,15 @@ class Crowd:
 
     def __init__(self, cache: Cache, settings: Presence) -> None:
         self.live: dict[tuple[bytes, str, str], ClientInfo] = {}
+        self.reentries = 0
+        """How often all have been entered again, from the first to the last."""
         self.roster = Roster(cache, settings, self._members, SystemClock(), SystemEntropy())
 
     def _members(self) -> Iterator[Member]:
         for key in list(self.live):
             if (info := self.live.get(key)) is not None:
                 yield Member(key[0], key[1], info)
+        self.reentries += 1
 
     def enter(
         self, client: str, channel: str = "news", *, user: str = "", organization_id: bytes = ORG
