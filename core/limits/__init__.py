@@ -1,1 +1,1 @@
-"""How much somebody may do."""
+"""Limits: how much somebody may do in a time, decided from what was taken before and the time that passed."""

@@ -3,9 +3,9 @@
 from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from ipaddress import IPv6Address, ip_address
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from core.errors import Code
+from core.errors import Code, TidingsError
 from core.limits.bucket import Bucket, Rate, take
 from core.ports import Clock
 from settings import Realtime
@@ -100,6 +100,12 @@ class Admission:
     def release_connect(self, organization_id: bytes) -> None:
         """A client that was held is gone."""
         self._organizations.release(organization_id)
+
+
+def refusal(code: Code) -> TidingsError:
+    """Return the error that a request gets whose address was not admitted."""
+    policies: Any = ["address"]
+    return TidingsError(code, **{"violated-policies": policies})
 
 
 def network_of(address: str) -> str:

@@ -1,4 +1,4 @@
-"""Whole messages out of the frames of one socket (RFC 6455 §5.4 and §8.1).
+"""Whole messages out of the frames of one socket (RFC 6455 §5.4 and §8.1, RFC 7692 §6.2).
 
 picows parses frames and refuses those whose header is wrong in itself; what only a sequence of frames can
 do wrong is refused here.
@@ -6,12 +6,18 @@ do wrong is refused here.
 
 from typing import Final
 
+from gateway.realtime.compression import InflationError, inflate
+
 TEXT: Final = 0x1
 BINARY: Final = 0x2
 
 PROTOCOL_ERROR: Final = 1002
-INVALID_TEXT: Final = 1007
+INVALID_DATA: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
+
+NO_EXTENSION: Final = "no extension was negotiated"
+NO_TEXT: Final = "invalid UTF-8"
+TOO_BIG: Final = "message too big"
 
 
 class ViolationError(Exception):
@@ -28,48 +34,64 @@ class Incoming:
 
     Args:
         bytes_max: of one message; a longer one ends the connection.
+        unpacked_bytes_max: of one that was compressed; 0: none may be.
     """
 
-    __slots__ = ("_begun", "_bytes_max", "_opcode")
+    __slots__ = ("_begun", "_bytes_max", "_is_packed", "_opcode", "_unpacked_bytes_max")
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int, unpacked_bytes_max: int = 0) -> None:
         self._bytes_max = bytes_max
+        self._unpacked_bytes_max = unpacked_bytes_max
         self._opcode = 0
+        self._is_packed = False
         self._begun: bytearray | None = None
 
-    def begin(self, opcode: int, payload: bytes, *, fin: bool) -> bytes | None:
+    def begin(self, opcode: int, payload: bytes, *, fin: bool, is_packed: bool) -> bytes | None:
         """Take the first frame of a message; return the message if it is its last one, too.
 
         Raises:
-            ViolationError: the message before it is not whole, or this one is no text.
+            ViolationError: the message before it is not whole, or this one is not what it says it is.
         """
         if self._begun is not None:
             raise ViolationError(PROTOCOL_ERROR, "a message began within another")
+        if is_packed and not self._unpacked_bytes_max:
+            raise ViolationError(PROTOCOL_ERROR, NO_EXTENSION)
+        self._opcode, self._is_packed = opcode, is_packed
         if fin:
-            return self._whole(opcode, payload)
-        self._opcode, self._begun = opcode, bytearray(payload)
+            return self._whole(payload)
+        self._begun = bytearray(payload)
         return None
 
     def go_on(self, payload: bytes, *, fin: bool) -> bytes | None:
         """Take a frame that continues a message; return the message if it is its last one.
 
         Raises:
-            ViolationError: there is nothing to continue, or the message is too long or no text.
+            ViolationError: there is nothing to continue, or the message is too long, or not what it said.
         """
         begun = self._begun
         if begun is None:
             raise ViolationError(PROTOCOL_ERROR, "nothing to continue")
         if len(begun) + len(payload) > self._bytes_max:
-            raise ViolationError(MESSAGE_TOO_BIG, "message too big")
+            raise ViolationError(MESSAGE_TOO_BIG, TOO_BIG)
         begun += payload
         if not fin:
             return None
         self._begun = None
-        return self._whole(self._opcode, bytes(begun))
+        return self._whole(bytes(begun))
 
-    def _whole(self, opcode: int, message: bytes) -> bytes:
-        if opcode == TEXT and not is_text(message):
-            raise ViolationError(INVALID_TEXT, "invalid UTF-8")
+    def _whole(self, payload: bytes) -> bytes:
+        message = self._unpacked(payload) if self._is_packed else payload
+        if self._opcode == TEXT and not is_text(message):
+            raise ViolationError(INVALID_DATA, NO_TEXT)
+        return message
+
+    def _unpacked(self, payload: bytes) -> bytes:
+        try:
+            message = inflate(payload, self._unpacked_bytes_max)
+        except InflationError:
+            raise ViolationError(INVALID_DATA, "not compressed") from None
+        if message is None:
+            raise ViolationError(MESSAGE_TOO_BIG, TOO_BIG)
         return message
 
 
@@ -98,7 +120,7 @@ def answer_to(payload: bytes) -> int:
     if len(payload) == 1 or not (code in _CODES or 3000 <= code <= 4999):  # noqa: PLR2004  # §7.4.2
         raise ViolationError(PROTOCOL_ERROR, "no code of a close frame")
     if not is_text(payload[2:]):
-        raise ViolationError(INVALID_TEXT, "invalid UTF-8")
+        raise ViolationError(INVALID_DATA, NO_TEXT)
     return code
 
 

@@ -1,87 +1,111 @@
 """The WebSocket transport: whole messages in, frames out, close codes with their texts.
 
 picows parses frames and refuses those that are wrong in themselves. What it leaves to us: reserved bits,
-fragments, the limit on a whole message, UTF-8, the close handshake, and which request may become a socket
-at all.
+fragments, the limit on a whole message, UTF-8, pings and the close handshake.
 """
 
 import asyncio
 import functools
-import logging
-import socket
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import orjson
-from picows import (
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    WSUpgradeRequest,
-    WSUpgradeResponse,
-    WSUpgradeResponseWithListener,
-    ws_create_server,
-)
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
-from core.connections.codec_json import close_reason
-from core.connections.codes import SLOW
-from core.errors import Code, TidingsError
-from gateway.problems import problem_of
-from gateway.realtime.channel import Wire
+from core.connections.codes import CONNECTION_CLOSED, NO_PONG, SLOW
 from gateway.realtime.client import Client
-from gateway.realtime.messages import BINARY, PROTOCOL_ERROR, TEXT, Incoming, ViolationError, answer_to
+from gateway.realtime.forms import Form
+from gateway.realtime.lane import Wire
+from gateway.realtime.messages import (
+    BINARY,
+    NO_EXTENSION,
+    PROTOCOL_ERROR,
+    TEXT,
+    Incoming,
+    ViolationError,
+    answer_to,
+)
+from gateway.realtime.opening import Opening
 from gateway.realtime.parts import Replica
 
-PATH = "/connection/websocket"
-HEALTH = "/healthz"
-PROTOBUF = "centrifuge-protobuf"
-BACKLOG = 4_096
 LINGER_S = 5.0
-"""How long a peer may take to answer our close frame."""
+"""How long a peer may take to answer our close frame, or to read what is left."""
 
 
 class WebSocket(WSListener):
-    """One socket and its client."""
+    """One socket and its client.
+
+    Args:
+        replica: what its client shares with others.
+        form: of what is sent.
+        incoming: puts together what is received.
+        opening: the request that asked for it.
+        first: what its client said in that request, if it says nothing more.
+    """
 
     wire: Wire
     _writer: asyncio.WriteTransport
 
-    def __init__(self, sockets: "Sockets", authorization: str | None) -> None:
-        self._sockets = sockets
-        self._authorization = authorization
+    def __init__(
+        self,
+        replica: Replica,
+        form: Form,
+        incoming: Incoming,
+        opening: Opening,
+        first: bytes | None = None,
+    ) -> None:
+        self.form = form
+        self._replica = replica
+        self._incoming = incoming
+        self._opening = opening
+        self._address = opening.address
+        self._first = first
         self._transport: WSTransport | None = None
         self._client: Client | None = None
-        self._incoming = Incoming(sockets.replica.settings.message_bytes_max)
-        self._closing = False
+        self._is_closing = self._awaits_pong = False
+        self._listens = True
 
     # --- what a client uses
 
-    def send(self, payload: bytes) -> None:
-        """Send one message."""
-        if self._transport is not None and not self._closing:
-            self._transport.send(WSMsgType.TEXT, payload)
-
-    def close(self, code: int) -> None:
-        """Send the close frame; the peer has some seconds to answer it."""
-        transport = self._transport
-        if transport is None or self._closing:
+    def send(self, messages: list[bytes]) -> None:
+        """Send messages to this client alone."""
+        if self._transport is None or self._transport.is_close_frame_sent:
             return
-        self._closing = True
-        transport.send_close(code, close_reason(code))  # type: ignore[arg-type]  # any integer is a code on the wire
+        for frame in self.form.frames(messages, self._replica.settings.frame_bytes_max):
+            self._writer.write(frame)
+        client = self._client
+        if client is not None and client.opening.is_unidirectional and self.form.codec.ping in messages:
+            self.ping()  # nobody answers the protocol's own there
+
+    def ping(self) -> None:
+        """Ask the peer natively whether it is there; one that never answered the last time is not."""
+        if self._transport is None or self._is_closing:
+            return
+        if self._awaits_pong:
+            asyncio.get_running_loop().call_soon(self._end, NO_PONG)
+        else:
+            self._awaits_pong = True
+            self._transport.send_ping()
+
+    def close(self, code: int, reason: str) -> None:
+        """Send the close frame, for whose answer the peer has some seconds; none for the code 3000."""
+        transport = self._transport
+        if transport is None or self._is_closing:
+            return
+        self._is_closing = True
         asyncio.get_running_loop().call_soon(self._lost)
-        self._writer.resume_reading()  # type: ignore[attr-defined]  # as below: the answer has to be read
+        if code == CONNECTION_CLOSED:
+            self._hang_up(transport)
+            return
+        transport.send_close(code, reason)  # type: ignore[arg-type]  # any integer is a code on the wire
+        self._writer.resume_reading()  # type: ignore[attr-defined]  # a transport of both directions
         self._linger(transport)
 
     def pause(self) -> None:
         """Read nothing more: what the peer sends stays in the kernel, and then with the peer."""
-        if self._transport is not None and not self._closing:
-            self._writer.pause_reading()  # type: ignore[attr-defined]  # a transport of both directions
+        if self._transport is not None and not self._is_closing:
+            self._writer.pause_reading()  # type: ignore[attr-defined]  # as above
 
     def resume(self) -> None:
         """Read on."""
-        if self._transport is not None and not self._closing:
+        if self._transport is not None and not self._is_closing:
             self._writer.resume_reading()  # type: ignore[attr-defined]  # as above
 
     @property
@@ -94,16 +118,18 @@ class WebSocket(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Begin."""
         self._transport = transport
-        self._writer = transport.underlying_transport
-        self.wire = self._writer
-        replica = self._sockets.replica
+        self.wire = self._writer = transport.underlying_transport
         # Past this the client is too slow: picows calls pause_writing, and no write has to look.
-        limit = replica.settings.outbox_bytes_max
+        limit = self._replica.settings.outbox_bytes_max
         self._writer.set_write_buffer_limits(high=limit, low=limit // 2)
-        self._client = Client(replica, self, self._authorization)
-        self._authorization = None
-        replica.wheel.add(self._client)
-        self._sockets.open.add(self._client)
+        self._replica.admission.hold_address(self._address)
+        client = self._client = Client(self._replica, self, self._opening)
+        del self._opening  # with all its headers: the client keeps of it what it needs
+        self._replica.wheel.add(client)
+        first, self._first = self._first, None
+        if first is not None:
+            self._listens = False
+            client.receive(first)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take one frame; whole messages go to the client."""
@@ -118,36 +144,48 @@ class WebSocket(WSListener):
             self._fail(transport, violation)
 
     def _take(self, transport: WSTransport, frame: WSFrame, client: Client) -> None:
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            raise ViolationError(PROTOCOL_ERROR, "no extension was negotiated")
-        payload, fin, message = frame.get_payload_as_bytes(), bool(frame.fin), None
+        payload, fin, rsv1, message = frame.get_payload_as_bytes(), bool(frame.fin), bool(frame.rsv1), None
+        if frame.rsv2 or frame.rsv3:
+            raise ViolationError(PROTOCOL_ERROR, NO_EXTENSION)
         match frame.msg_type:
             case WSMsgType.TEXT:
-                message = self._incoming.begin(TEXT, payload, fin=fin)
+                message = self._incoming.begin(TEXT, payload, fin=fin, is_packed=rsv1)
             case WSMsgType.BINARY:
-                message = self._incoming.begin(BINARY, payload, fin=fin)
+                message = self._incoming.begin(BINARY, payload, fin=fin, is_packed=rsv1)
+            case _ if rsv1:
+                raise ViolationError(PROTOCOL_ERROR, NO_EXTENSION)
             case WSMsgType.CONTINUATION:
                 message = self._incoming.go_on(payload, fin=fin)
+            case _:
+                self._control(transport, frame, client, payload)
+        if message is not None and self._listens:
+            self._listens = not client.opening.is_unidirectional  # who is, has said all with this
+            client.receive(message)
+
+    def _control(self, transport: WSTransport, frame: WSFrame, client: Client, payload: bytes) -> None:
+        match frame.msg_type:
             case WSMsgType.PING:
                 transport.send_pong(payload)
+            case WSMsgType.PONG if self._awaits_pong:  # others need no reason (RFC 6455 §5.5.3)
+                self._awaits_pong = False
+                if client.opening.has_native_pings:
+                    client.pong()
             case WSMsgType.CLOSE:
                 self._answer_close(transport, answer_to(payload))
-            case _:  # a pong that nobody asked for says that somebody is there (RFC 6455 §5.5.3)
+            case _:
                 return
-        if message is not None:
-            client.receive(message)
 
     def _answer_close(self, transport: WSTransport, code: int) -> None:
         """Answer at once; the session ends with this frame."""
         self._lost()
-        self._closing = True
-        transport.send_close(code)  # type: ignore[arg-type]  # any integer is a code on the wire
+        self._is_closing = True
+        transport.send_close(code)  # type: ignore[arg-type]  # as above
         self._hang_up(transport)
 
     def _fail(self, transport: WSTransport, violation: ViolationError) -> None:
         """Fail the connection (RFC 6455 §7.1.7): we say why, and read on only to let that arrive."""
         self._lost()
-        self._closing = True
+        self._is_closing = True
         transport.send_close(violation.code, violation.reason)  # type: ignore[arg-type]  # as above
         self._writer.write_eof()
         self._linger(transport)
@@ -164,75 +202,20 @@ class WebSocket(WSListener):
     def pause_writing(self) -> None:
         """The outbox is full: the client is told, and comes back to recover from the log."""
         # Called in the middle of a write to all subscribers of a channel: it leaves after it.
-        asyncio.get_running_loop().call_soon(self._slow)
+        asyncio.get_running_loop().call_soon(self._end, SLOW)
 
-    def _slow(self) -> None:
+    def _end(self, code: int) -> None:
         if self._client is not None:
-            self._client.end(SLOW)
+            self._client.end(code)
 
     def on_ws_disconnected(self, _transport: WSTransport) -> None:
         """The peer is gone."""
-        self._closing = True
+        self._is_closing = True
         self._lost()
         self._transport = None
+        self._replica.admission.release_address(self._address)
 
     def _lost(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            self._sockets.replica.wheel.remove(client)
-            self._sockets.open.discard(client)
             client.lost()
-
-
-class _Peers(logging.LoggerAdapter[logging.Logger]):
-    """picows logs as an error what a peer does wrong: anybody could fill our logs with it."""
-
-    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
-        self.debug(msg, *args, **kwargs)
-
-
-class Sockets:
-    """All sockets of a replica: decides which request becomes one."""
-
-    def __init__(self, replica: Replica) -> None:
-        self.replica = replica
-        self.open: set[Client] = set()
-
-    async def listen(self, bound: socket.socket) -> asyncio.Server:
-        """Accept sockets from now on."""
-        settings = self.replica.settings
-        return await ws_create_server(
-            self.upgrade,
-            sock=bound,
-            backlog=BACKLOG,
-            logger_name=_Peers(logging.getLogger("picows.sockets"), {}),
-            websocket_handshake_timeout=settings.handshake_s,
-            enable_auto_pong=False,  # a ping with reserved bits has no pong
-            max_frame_size=settings.message_bytes_max,
-            read_buffer_init_size=settings.read_buffer_bytes,
-        )
-
-    def upgrade(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
-        """Return the listener of a new socket, or an HTTP answer."""
-        target = urlsplit(request.path.decode("latin-1"))
-        if target.path == HEALTH:
-            return WSUpgradeResponseWithListener(WSUpgradeResponse.create_ok_response(b"ok"), None)
-        if target.path.rstrip("/") != PATH:
-            return _refusal(TidingsError(Code.ROUTE_NOT_FOUND))
-        if len(self.open) >= self.replica.settings.connections_max:
-            return _refusal(
-                TidingsError(Code.CAPACITY_REDUCED, "This replica holds as many sockets as it may.")
-            )
-        query = parse_qs(target.query)
-        asked = {*query.get("format", []), *query.get("cf_protocol", [])}
-        if PROTOBUF in request.headers.get("Sec-WebSocket-Protocol", "") or "protobuf" in asked:
-            detail = "This server speaks JSON on sockets: leave the sub-protocol centrifuge-protobuf out."
-            return _refusal(TidingsError(Code.NOT_ACCEPTABLE, detail))
-        return WebSocket(self, request.headers.get("Authorization"))
-
-
-def _refusal(error: TidingsError) -> WSUpgradeResponseWithListener:
-    status = HTTPStatus.BAD_REQUEST if error.code is Code.NOT_ACCEPTABLE else HTTPStatus(error.row.status)
-    body = orjson.dumps(problem_of(error, request_id=""))
-    headers = {"Content-Type": "application/problem+json"}
-    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, body, headers), None)

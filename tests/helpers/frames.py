@@ -133,11 +133,14 @@ class Peer:
             size = int.from_bytes(self._exactly(2 if size == 126 else 8), "big")
         return Heard(first, self._exactly(size))
 
-    def rest(self) -> Iterator[Heard]:
-        """Yield frames until the server ends the connection."""
+    def rest(self, *, answers: bool = False) -> Iterator[Heard]:
+        """Yield frames until the server ends the connection; with `answers` it gets its close frame back."""
         try:
             while True:
-                yield self.hear()
+                heard = self.hear()
+                yield heard
+                if answers and heard.opcode == CLOSE:
+                    self.send(close(heard.code))
         except EOFError:
             assert not self._unread, "the last frame is cut"
 

@@ -1,43 +1,13 @@
-"""A replica that many cases share, in a thread of its own: a peer of plain bytes may block."""
+"""A replica that many cases share."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from adapters.embedded.postgres import EmbeddedPostgres
 from tests.helpers.database import fresh_database
-from tests.helpers.realtime import Realtimes, realtime_of
-
-
-@contextmanager
-def in_a_thread(url: str, **settings: Any) -> Iterator[Realtimes]:
-    """Give a running replica."""
-    started: Future[tuple[Realtimes, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def serve() -> None:
-        try:
-            async with realtime_of(url, **settings) as system:
-                ended = asyncio.Event()
-                started.set_result((system, asyncio.get_running_loop(), ended))
-                await ended.wait()
-        except BaseException as error:
-            if not started.done():
-                started.set_exception(error)
-            raise
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="replica")
-    thread.start()
-    system, loop, ended = started.result(30)
-    try:
-        yield system
-    finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join(30)
+from tests.helpers.realtime import Realtimes
+from tests.helpers.sockets import in_a_thread
 
 
 @pytest.fixture(scope="module")

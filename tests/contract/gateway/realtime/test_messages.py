@@ -1,13 +1,15 @@
-"""RFC 6455, case by case: bytes in, and what must come back from a real listener."""
+"""RFC 6455 and RFC 7692, case by case: bytes in, and what must come back from a real listener."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import orjson
 import pytest
 
+from adapters.embedded.postgres import EmbeddedPostgres
 from settings import Realtime
+from tests.helpers.database import fresh_database
 from tests.helpers.frames import (
     BINARY,
     CLOSE,
@@ -23,6 +25,7 @@ from tests.helpers.frames import (
     frame,
 )
 from tests.helpers.realtime import Realtimes
+from tests.helpers.sockets import in_a_thread, port_of
 
 LIMIT = Realtime().message_bytes_max
 GOODBYE = b"still there?"
@@ -289,37 +292,92 @@ def closes() -> Iterator[Case]:
     yield Case("a ping, then a violation", [frame(PING, b"1"), frame(CONTINUATION)], 1002, pongs=[b"1"])
 
 
+def packed() -> Iterator[Case]:
+    """Messages on a connection with permessage-deflate (RFC 7692 §6.2)."""
+    seven, whole = frozenset({7}), deflated(sized(5_000))
+    half = len(whole) // 2
+    for name in ("text", "binary"):
+        opcode = OPCODES[name]
+        yield Case(f"compressed {name}", [frame(opcode, whole, rsv=4)], replies=seven)
+        two = [frame(opcode, whole, rsv=4), frame(opcode, deflated(command(8)), rsv=4)]
+        yield Case(f"compressed {name}, and a second one", two, replies=frozenset({7, 8}))
+        yield Case(f"{name} as it is", [frame(opcode, sized(500))], replies=seven)
+        begun, last = frame(opcode, whole[:half], fin=False, rsv=4), frame(CONTINUATION, whole[half:])
+        yield Case(f"compressed {name} in fragments", [begun, last], replies=seven)
+        yield Case(f"compressed {name} around a ping", [begun, frame(PING), last], pongs=[b""], replies=seven)
+        yield Case(f"{name} that says it continues compressed", [begun, frame(CONTINUATION, rsv=4)], 1002)
+        yield Case(f"{name} that was never compressed", [frame(opcode, command(7), rsv=4)], 1007)
+        for rsv in (1, 2, 3, 5, 6, 7):
+            yield Case(f"compressed {name}, reserved bits {rsv:03b}", [frame(opcode, whole, rsv=rsv)], 1002)
+        yield Case(
+            f"{name} of ten times the limit",
+            [frame(opcode, deflated(sized(10 * LIMIT)), rsv=4)],
+            replies=seven,
+        )
+        for size in (10 * LIMIT + 1, 50_000_000):
+            yield Case(f"{name} that unpacks to {size}", [frame(opcode, deflated(bytes(size)), rsv=4)], 1009)
+    for name, opcode in CONTROLS.items():
+        yield Case(f"compressed {name}", [frame(opcode, b"", rsv=4)], 1002)
+    for name, bad in INVALID.items():
+        yield Case(f"compressed text with {name}", [frame(TEXT, deflated(around(text=bad)), rsv=4)], 1007)
+
+
+def deflated(message: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return (packer.compress(message) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
 CASES = [*headers(), *controls(), *lengths(), *masks(), *fragments(), *segments(), *texts(), *closes()]
+PACKED = list(packed())
 
 
 def test_there_are_enough_cases() -> None:
-    assert len(CASES) >= 250
-    assert len({case.name for case in CASES}) == len(CASES)
+    for cases in (CASES, PACKED):
+        assert len({case.name for case in cases}) == len(cases)
+    assert len(CASES) + len(PACKED) >= 500
+
+
+@pytest.fixture(scope="module")
+def compressing(postgres: EmbeddedPostgres) -> Iterator[Realtimes]:
+    """Give a replica that compresses."""
+    with fresh_database(postgres) as url, in_a_thread(url, drain_s=0.0, compression=True) as system:
+        yield system
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_rfc_6455(shared: Realtimes, case: Case) -> None:
-    with Peer(urlsplit(shared.url).port or 0) as peer:
+    with Peer(port_of(shared)) as peer:
         assert peer.upgrade().status == 101
-        peer.send(frame(TEXT, b'{"id":1,"connect":{"token":"%b"}}' % shared.key.encode()))
-        assert b'"connect"' in peer.hear().payload
-        peer.send(*case.sent)
-        heard = list(ending(peer, case) if case.code else living(peer, case))
-        assert all(one.first & 0xF0 == 0x80 for one in heard), "whole frames, no reserved bits"
-        assert [one.payload for one in heard if one.opcode == PONG] == list(case.pongs)
-        assert [one.code for one in heard if one.opcode == CLOSE] == [case.code] * bool(case.code)
-        if not case.code:
-            lines = [line for one in heard if one.opcode == TEXT for line in one.payload.split(b"\n")]
-            assert {orjson.loads(line)["id"] for line in lines} == case.replies
+        converse(peer, shared.key, case)
+
+
+@pytest.mark.parametrize("case", PACKED, ids=lambda case: case.name)
+def test_rfc_7692(compressing: Realtimes, case: Case) -> None:
+    with Peer(port_of(compressing)) as peer:
+        answer = peer.upgrade(Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits")
+        assert answer.headers["sec-websocket-extensions"].startswith("permessage-deflate")
+        converse(peer, compressing.key, case)
+
+
+def converse(peer: Peer, key: str, case: Case) -> None:
+    """Connect, send what the case says, and check what comes back."""
+    peer.send(frame(TEXT, b'{"id":1,"connect":{"token":"%b"}}' % key.encode()))
+    connected = peer.hear()
+    assert connected.opcode == TEXT
+    peer.send(*case.sent)
+    heard = list(ending(peer, case) if case.code else living(peer, case))
+    assert all(one.first & 0xF0 == 0x80 for one in heard), "whole frames, no reserved bits"
+    assert [one.payload for one in heard if one.opcode == PONG] == list(case.pongs)
+    assert [one.code for one in heard if one.opcode == CLOSE] == [case.code] * bool(case.code)
+    if not case.code:
+        lines = [line for one in heard if one.opcode == TEXT for line in one.payload.split(b"\n")]
+        assert {orjson.loads(line)["id"] for line in lines} == case.replies
 
 
 def ending(peer: Peer, case: Case) -> Iterator[Heard]:
-    for heard in peer.rest():
-        yield heard
-        if heard.opcode == CLOSE:
-            if case.is_asked:
-                peer.send(close(heard.code))
-            assert not list(peer.rest()), "nothing comes after a close frame"
+    heard = list(peer.rest(answers=case.is_asked))
+    assert heard[-1].opcode == CLOSE, "nothing comes after a close frame"
+    yield from heard
 
 
 def living(peer: Peer, case: Case) -> Iterator[Heard]:

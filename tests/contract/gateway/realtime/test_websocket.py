@@ -1,18 +1,29 @@
-"""The Centrifuge protocol over a real socket, a real owner and a real database."""
+"""The Centrifuge protocol over a real socket, owner and database, and what this transport adds to it."""
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import quote
 
+import orjson
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
 
+from adapters.embedded.postgres import EmbeddedPostgres
 from core.auth.scopes import ALL
+from core.connections import client_pb2 as pb
+from core.connections.orders import ORDER, Disconnect, Who, encode_order
 from core.ids import encode
+from core.streams.command import Command, Publish
+from gateway.realtime.compression import inflate
+from tests.helpers.database import fresh_database
+from tests.helpers.frames import BINARY, CLOSE, PING, PONG, TEXT, Peer, frame
 from tests.helpers.loop import run
 from tests.helpers.organizations import make_organization
 from tests.helpers.owners import publish
-from tests.helpers.realtime import Speaker, realtime_of
+from tests.helpers.realtime import Realtimes, Speaker, realtime_of
+from tests.helpers.sockets import in_a_thread, port_of
 
 
 def test_a_publication_reaches_another_socket_with_its_offset(database_url: str) -> None:
@@ -29,7 +40,7 @@ def test_a_publication_reaches_another_socket_with_its_offset(database_url: str)
             assert subscribed["recoverable"]
             assert "offset" not in subscribed
             reply = await writer.ask({"id": 2, "publish": {"channel": "news", "data": {"n": 1}}})
-            assert reply["publish"] == {"offset": 1, "epoch": subscribed["epoch"]}
+            assert reply["publish"] == {"offset": 1, "epoch": subscribed["epoch"], "seq": 1}
             (publication,) = await reader.publications(1)
             assert (publication["data"], publication["offset"]) == ({"n": 1}, 1)
             assert publication["info"]["user"].startswith("key_")
@@ -194,20 +205,6 @@ def test_a_message_over_the_limit_is_refused_with_1009(database_url: str) -> Non
     run(scenario())
 
 
-def test_protobuf_is_refused_at_the_upgrade(database_url: str) -> None:
-    async def scenario() -> None:
-        async with realtime_of(database_url) as system:
-            for url, protocols in (
-                (system.url, ["centrifuge-protobuf"]),
-                (system.url + "?format=protobuf", None),
-            ):
-                with pytest.raises(InvalidStatus) as refused:
-                    await connect(url, subprotocols=protocols)  # type: ignore[arg-type]
-                assert refused.value.response.status_code == 400
-
-    run(scenario())
-
-
 def test_another_organization_hears_nothing(database_url: str) -> None:
     async def scenario() -> None:
         async with realtime_of(database_url) as system, Speaker(system.url, system.key) as client:
@@ -273,5 +270,105 @@ def test_a_reader_that_does_not_read_is_closed_and_the_others_go_on(database_url
                 await quick.publications(1)
             assert system.server.sockets == 1
             slow.transport.abort()
+
+    run(scenario())
+
+
+def connect_command(key: str) -> bytes:
+    return b'{"id":1,"connect":{"token":"%b"}}' % key.encode()
+
+
+@pytest.fixture(scope="module")
+def hasty(postgres: EmbeddedPostgres) -> Iterator[Realtimes]:
+    """Give a replica that pings often."""
+    with fresh_database(postgres) as url, in_a_thread(url, drain_s=0.0, ping_s=0.2, pong_s=0.15) as system:
+        yield system
+
+
+def test_native_pings_stand_in_for_those_of_the_protocol(hasty: Realtimes) -> None:
+    with Peer(port_of(hasty)) as peer:
+        peer.upgrade("/connection/websocket?cf_ws_frame_ping_pong=true")
+        peer.send(frame(TEXT, connect_command(hasty.key)))
+        assert b'"connect"' in peer.hear().payload
+        for _ in range(4):
+            ping = peer.hear()
+            assert ping.opcode == PING
+            peer.send(frame(PONG, ping.payload), frame(PONG))  # the second answers nothing
+        (last, end) = peer.rest(answers=True)  # and now none is answered
+        assert last.opcode == PING
+        assert (end.opcode, end.code) == (CLOSE, 3012)
+
+
+@pytest.mark.parametrize("says", ["in the query", "in a frame"])
+def test_one_who_says_nothing_more_hears_bare_pushes(hasty: Realtimes, says: str) -> None:
+    asked = orjson.dumps({"token": hasty.key})
+    query = f"?cf_connect={quote(asked)}" if says == "in the query" else ""
+    with Peer(port_of(hasty)) as peer:
+        peer.upgrade("/connection/uni_websocket" + query)
+        if not query:
+            peer.send(frame(TEXT, asked))
+        connected = orjson.loads(peer.hear().payload)["connect"]
+        assert connected["client"]
+        peer.send(frame(TEXT, b"is anybody there?"), frame(BINARY, b"\0"))  # nobody listens
+        for _ in range(3):
+            pings = [peer.hear(), peer.hear()]
+            assert {one.opcode: one.payload for one in pings} == {TEXT: b"{}", PING: b""}
+            peer.send(frame(PONG))
+        heard = [one for one in peer.rest(answers=True) if one.opcode != TEXT]
+        assert [one.opcode for one in heard] == [PING, CLOSE]
+        assert heard[1].code == 3012
+
+
+@pytest.mark.parametrize("asked", [b"", b"nonsense", b'{"id":', b"[]"])
+def test_what_is_no_request_to_connect_ends_a_socket_without_commands(
+    shared: Realtimes, asked: bytes
+) -> None:
+    with Peer(port_of(shared)) as peer:
+        peer.upgrade("/connection/uni_websocket")
+        peer.send(frame(TEXT, asked))
+        end = peer.hear()
+        assert (end.opcode, end.code) == (CLOSE, 3501)
+
+
+def test_protobuf_travels_in_binary_frames(shared: Realtimes) -> None:
+    for query, offered in (("", "centrifuge-protobuf"), ("?format=protobuf", "")):
+        with Peer(port_of(shared)) as peer:
+            peer.upgrade("/connection/websocket" + query, Sec_WebSocket_Protocol=offered)
+            asked = pb.Command(id=1, connect=pb.ConnectRequest(token=shared.key)).SerializeToString()
+            peer.send(frame(BINARY, bytes((len(asked),)) + asked))
+            answer = peer.hear()
+            assert answer.opcode == BINARY
+            reply = pb.Reply.FromString(answer.payload[1:])
+            assert (reply.id, reply.connect.ping) == (1, 25)
+
+
+def test_a_compressed_publication_is_made_once_for_all(database_url: str) -> None:
+    payload = b'"%b"' % (b"news " * 1_000)
+    with in_a_thread(database_url, drain_s=0.0, compression=True) as system, ExitStack() as stack:
+        peers = [stack.enter_context(Peer(port_of(system))) for _ in range(3)]
+        for peer in peers:
+            peer.upgrade(Sec_WebSocket_Extensions="permessage-deflate")
+            subscribe = b'{"id":2,"subscribe":{"channel":"news"}}'
+            peer.send(frame(TEXT, connect_command(system.key) + b"\n" + subscribe))
+            while b'"id":2' not in peer.hear().payload:
+                pass
+        publish = b'{"id":3,"publish":{"channel":"news","data":%b}}' % payload
+        peers[0].send(frame(TEXT, publish))
+        frames = [peer.hear() for peer in peers[1:]]
+        assert frames[0] == frames[1]
+        assert frames[0].first == 0xC1
+        message = inflate(frames[0].payload, 10_000)
+        assert message is not None
+        assert payload in message
+        assert len(frames[0].payload) < len(payload) / 10
+
+
+def test_the_code_3000_ends_the_connection_without_a_word(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url) as system, Speaker(system.url, system.key) as client:
+            order = encode_order(Disconnect(Who("", anybody=True), 3000))
+            publish = Publish(("",), order, ephemeral=True, kind=ORDER)
+            await system.owner.submit(Command(system.organization.organization_id, bytes(16), publish, 1_000))
+            assert await client.closed() == (1006, "")
 
     run(scenario())
