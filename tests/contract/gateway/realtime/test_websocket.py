@@ -345,22 +345,53 @@ def test_protobuf_travels_in_binary_frames(shared: Realtimes) -> None:
 def test_a_compressed_publication_is_made_once_for_all(database_url: str) -> None:
     payload = b'"%b"' % (b"news " * 1_000)
     with in_a_thread(database_url, drain_s=0.0, compression=True) as system, ExitStack() as stack:
-        peers = [stack.enter_context(Peer(port_of(system))) for _ in range(3)]
+        peers = [stack.enter_context(Peer(port_of(system))) for _ in range(4)]
         for peer in peers:
-            peer.upgrade(Sec_WebSocket_Extensions="permessage-deflate")
+            peer.upgrade(Sec_WebSocket_Extensions="" if peer is peers[3] else "permessage-deflate")
             subscribe = b'{"id":2,"subscribe":{"channel":"news"}}'
             peer.send(frame(TEXT, connect_command(system.key) + b"\n" + subscribe))
             while b'"id":2' not in peer.hear().payload:
                 pass
         publish = b'{"id":3,"publish":{"channel":"news","data":%b}}' % payload
         peers[0].send(frame(TEXT, publish))
-        frames = [peer.hear() for peer in peers[1:]]
+        *frames, plain = [peer.hear() for peer in peers[1:]]
         assert frames[0] == frames[1]
         assert frames[0].first == 0xC1
         message = inflate(frames[0].payload, 10_000)
         assert message is not None
+        assert (plain.first, plain.payload) == (0x81, message)
         assert payload in message
         assert len(frames[0].payload) < len(payload) / 10
+
+
+def test_an_organization_opens_no_more_than_its_burst_and_another_is_not_concerned(database_url: str) -> None:
+    async def scenario() -> None:
+        limits = {"organization_connects_burst": 2, "organization_connects_per_s": 0.001}
+        async with realtime_of(database_url, **limits) as system:
+            other = await system.store.create_organization("other", "test")
+            _, foreign = await system.store.create_key(other, "other", sorted(ALL))
+            async with (
+                Speaker(system.url, system.key),
+                Speaker(system.url, system.key),
+                Speaker(system.url) as third,
+                Speaker(system.url, foreign),
+            ):
+                reply = await third.ask({"id": 1, "connect": {"token": system.key}})
+                assert reply["error"] == {"code": 111, "message": "too many requests", "temporary": True}
+
+    run(scenario())
+
+
+def test_an_organization_holds_no_more_than_it_may_until_one_leaves(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url, organization_connections_max=1) as system:
+            async with Speaker(system.url, system.key), Speaker(system.url) as second:
+                reply = await second.ask({"id": 1, "connect": {"token": system.key}})
+                assert reply["error"]["code"] == 111
+            async with Speaker(system.url, system.key):
+                assert system.server.sockets == 1
+
+    run(scenario())
 
 
 def test_the_code_3000_ends_the_connection_without_a_word(database_url: str) -> None:
