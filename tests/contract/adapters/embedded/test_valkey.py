@@ -53,7 +53,7 @@ def test_it_listens_on_no_port_and_keeps_to_its_memory(folder: Path) -> None:
             "save": "",
             "appendonly": "no",
             "maxmemory": f"{MEMORY_MB << 20}",
-            "maxmemory-policy": "allkeys-lru",
+            "maxmemory-policy": "volatile-lru",
         }
 
     run(scenario())
