@@ -7,13 +7,19 @@ from core.streams.event import ClientInfo, Wire
 
 
 class Publish(Wire, frozen=True, tag_field="operation", tag=0):
-    """Append one publication to each of `channels` (1 to 1,000, distinct): one event with several entries."""
+    """Append one publication to each of `channels` (1 to 1,000, distinct): one event with several entries.
+
+    An ephemeral one is passed on and not stored; `kind` is that of `EphemeralPublication`, `flags` are
+    those of `Event`.
+    """
 
     channels: tuple[str, ...]
     data: bytes
     info: ClientInfo | None = None
     tags: dict[str, str] | None = None
     ephemeral: bool = False
+    kind: str = ""
+    flags: int = 0
 
 
 class Target(Wire, frozen=True):

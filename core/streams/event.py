@@ -9,6 +9,11 @@ from typing import Final
 import msgspec
 
 PUBLICATION_CREATED: Final = "publication.created"
+WANTS_PATCH: Final = 1
+SPARES_SENDER: Final = 2
+OPAQUE: Final = 4
+"""Flags of a publication: its publisher asked for delta; the connection that published does not want it; its
+data is not JSON."""
 EVENT_BYTES: Final = 300
 """What an event costs besides its payload."""
 
@@ -24,6 +29,8 @@ class ClientInfo(Wire, frozen=True):
     client: str
     connection_info: bytes = b""
     """Raw JSON, or nothing."""
+    channel_info: bytes = b""
+    """Raw JSON about the client in this channel, or nothing."""
 
 
 class Event(Wire, frozen=True):
@@ -46,13 +53,16 @@ class Event(Wire, frozen=True):
     trace_id: bytes = b""
     subject: str = ""
     """`<type>/<public id>` of the resource that changed; empty for publications."""
+    flags: int = 0
+    """`WANTS_PATCH`, `SPARES_SENDER`, `OPAQUE`, added up."""
 
 
 def size_of(event: Event) -> int:
     """Return about how many bytes an event takes in memory and on the wire; an estimate that bounds both."""
     size = EVENT_BYTES + len(event.data)
     if event.info is not None:
-        size += len(event.info.user) + len(event.info.client) + len(event.info.connection_info)
+        info = event.info
+        size += len(info.user) + len(info.client) + len(info.connection_info) + len(info.channel_info)
     if event.tags:
         size += sum(len(name) + len(value) for name, value in event.tags.items())
     return size
@@ -79,13 +89,19 @@ class Head(Wire, frozen=True):
 
 
 class EphemeralPublication(Wire, frozen=True):
-    """A publication that is not stored: delivered at most once, without offset, moving no position."""
+    """A publication that is not stored: delivered at most once, without offset, moving no position.
+
+    With a `kind` it is word to the replicas themselves: who joined or left the channel, or an order about
+    connections (`core.connections.orders`).
+    """
 
     organization_id: bytes
     channel: str
     data: bytes
     info: ClientInfo | None = None
     tags: dict[str, str] | None = None
+    kind: str = ""
+    flags: int = 0
 
 
 class Envelope(Wire, frozen=True):
@@ -97,6 +113,7 @@ class Envelope(Wire, frozen=True):
     actor: str = ""
     trace_id: bytes = b""
     subject: str = ""
+    flags: int = 0
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -106,7 +123,9 @@ _DECODER: Final = msgspec.msgpack.Decoder(Envelope)
 def seal_envelope(event: Event) -> bytes:
     """Return the envelope of an event as it is stored."""
     return _ENCODER.encode(
-        Envelope(event.entries, event.info, event.tags, event.actor, event.trace_id, event.subject)
+        Envelope(
+            event.entries, event.info, event.tags, event.actor, event.trace_id, event.subject, event.flags
+        )
     )
 
 
@@ -125,4 +144,5 @@ def open_envelope(envelope: bytes, *, seq: int, id: bytes, type: str, created_at
         rest.actor,
         rest.trace_id,
         rest.subject,
+        rest.flags,
     )

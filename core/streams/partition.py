@@ -132,11 +132,9 @@ class _Batch:
     def _publish(self, command: Command, publish: Publish, event_id: bytes, stream: _Stream) -> Committed:
         state = stream.state
         if publish.ephemeral:
+            what = (publish.data, publish.info, publish.tags, publish.kind, publish.flags)
             self._ephemeral += [
-                EphemeralPublication(
-                    command.organization_id, channel, publish.data, publish.info, publish.tags
-                )
-                for channel in publish.channels
+                EphemeralPublication(command.organization_id, channel, *what) for channel in publish.channels
             ]
             return Committed("published", b"", state.last_seq, state.epoch, self._now)
         event = self._log(
@@ -176,10 +174,10 @@ class _Batch:
                     offset = self._found.channels.get(key, 0)
             moved[key] = offset + 1
             entries.append((channel, offset + 1))
-        info, tags = (publish.info, publish.tags) if publish is not None else (None, None)
+        info, tags, flags = (publish.info, publish.tags, publish.flags) if publish else (None, None, 0)
         event = Event(
             state.last_seq, event_id, type_, at, data, tuple(entries), info, tags, command.actor,
-            command.trace_id, subject,
+            command.trace_id, subject, flags,
         )  # fmt: skip
         stream.events.append(event)
         self._append.events.append((organization_id, state.last_day, event))

@@ -5,8 +5,8 @@ import pytest
 from core.ids import encode
 from core.instants import DAY, Instant
 from core.streams.append import Found
-from core.streams.command import Atomic, Create, Item, Patch, Publish, Target
-from core.streams.event import ClientInfo
+from core.streams.command import Atomic, Claim, Create, Item, Patch, Publish, Target
+from core.streams.event import OPAQUE, SPARES_SENDER, ClientInfo, EphemeralPublication
 from core.streams.needs import needs_of
 from core.streams.outcome import Committed
 from core.streams.partition import decide
@@ -80,6 +80,12 @@ def test_a_stored_refusal_writes_its_key_and_nothing_else() -> None:
     assert ledger.events[ORG] == []
 
 
+def test_a_claim_uses_up_its_key_and_changes_nothing() -> None:
+    ledger = Ledger()
+    assert [committed(ledger.one(Claim(), key="k")).replayed for _ in range(2)] == [False, True]
+    assert (list(ledger.keys), ledger.events[ORG]) == ([(ORG, "k")], [])
+
+
 def test_what_is_not_stored_moves_no_position() -> None:
     ledger = Ledger()
     ledger.write([publish("a")])
@@ -89,6 +95,20 @@ def test_what_is_not_stored_moves_no_position() -> None:
     assert [(one.channel, one.data) for one in decision.ephemeral] == [("a", b"typing"), ("b", b"typing")]
     assert not decision.append
     assert decision.live == []
+
+
+def test_what_is_not_stored_may_be_word_to_the_replicas_and_bears_its_flags() -> None:
+    info = ClientInfo("ann", "c-1", b"1", b"2")
+    word = Publish(("a",), b"", info, {"k": "v"}, ephemeral=True, kind="join", flags=OPAQUE)
+    (one,) = Ledger().write([command(word)]).ephemeral
+    assert one == EphemeralPublication(ORG, "a", b"", info, {"k": "v"}, "join", OPAQUE)
+
+
+def test_a_publication_bears_the_flags_of_its_publisher_and_nothing_else_has_any() -> None:
+    ledger = Ledger()
+    ledger.write([command(Publish(("a",), b"\xff", flags=OPAQUE | SPARES_SENDER))])
+    ledger.write([publish("a"), command(Create("room", new_id(), b'{"name":"A"}'))])
+    assert [event.flags for event in ledger.events[ORG]] == [OPAQUE | SPARES_SENDER, 0, 0]
 
 
 def test_neither_time_nor_day_falls_along_seq() -> None:
