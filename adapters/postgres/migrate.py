@@ -11,7 +11,7 @@ from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 
 DATA_FORMAT: Final = 1
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 
 
 class DataFormatError(Exception):

@@ -4,6 +4,7 @@ from typing import Final
 
 import structlog
 
+from adapters.postgres.cursors import sweep_cursors
 from adapters.postgres.faults import UNREACHABLE
 from adapters.postgres.maintenance import drop_expired_days, ensure_days
 from adapters.postgres.pool import Database
@@ -55,3 +56,4 @@ class Upkeep:
         )
         await ensure_indexes(self._database, self._catalog)
         await sweep_revocations(self._database)
+        await sweep_cursors(self._database, retention_days=settings.retention_days)

@@ -13,7 +13,7 @@ SQL = ROOT / "adapters/postgres/sql"
 ROOMS = ("core", "adapters", "actors", "gateway", "cli")
 TENANT_TABLES = (
     *("organizations", "api_keys", "token_revocations", "stream_heads", "channel_heads", "channel_floors"),
-    *("server_apis", "server_api_keys"),
+    *("server_apis", "server_api_keys", "channel_cursors"),
     *("events", "channel_entries", "idempotency_keys", "resources"),
 )
 ACROSS_ORGANIZATIONS = {
@@ -21,6 +21,7 @@ ACROSS_ORGANIZATIONS = {
     "auth.key_by_digest": "a key tells its organization, and its digest names one key of the installation",
     "server_api.keys_by_mark": "a key tells its organization, and its mark names one key of the installation",
     "auth.organizations": "the operator of the installation lists them",
+    "cursors.sweep": "what nothing can be read of any more is nobody's",
     "tokens.sweep": "what has expired is nobody's any more",
     "streams.partition_status": "the operator of the installation sees all partitions",
     "streams.busiest_streams": "the operator sees where the log is long",

@@ -21,6 +21,7 @@ BIG_TABLES = (
     "resources",
     "channel_heads",
     "channel_floors",
+    "channel_cursors",
     "stream_heads",
 )
 HOT = (
@@ -32,6 +33,11 @@ HOT = (
     "channels.channel_heads",
     "channels.publications_after",
     "channels.publications_before",
+    "cursors.acknowledge",
+    "cursors.cursors",
+    "cursors.cursors_of_channel",
+    "cursors.cursors_of_user",
+    "cursors.sweep",
     "streams.stream_head",
     "streams.events_after",
     "streams.events_after_of_types",

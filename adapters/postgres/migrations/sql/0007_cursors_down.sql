@@ -1,0 +1,2 @@
+DROP FUNCTION unread(uuid, text, bigint, bigint, integer);
+DROP TABLE channel_cursors;
