@@ -1,51 +1,68 @@
 """One client, from its first byte to its last, without I/O.
 
 Feed it the client's commands and the time; run the effects that it returns, in order, and report back
-what came of those that need others (`connected`, `joined`, `finished`, …). It knows frames and positions,
-and neither JSON nor WebSocket.
+what came of those that need others (`connected`, `finished`, …). It knows frames and positions, and neither
+JSON nor WebSocket.
 
-States: FRESH → CONNECTING → CONNECTED → CLOSED. Commands that arrive while connecting wait. What names one
-channel takes effect in the order received: everything waits for a subscribe of that channel still in
-progress, and what is no publish for the publishes before it; publishes alone go on together.
+States: FRESH → CONNECTING → CONNECTED → CLOSED. Commands that arrive while connecting wait, as do those of
+a channel while something of it is under way (`core.connections.lines`).
 """
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
 from typing import Final
 
-from core.auth.access import refusal_to_publish, refusal_to_read_history, refusal_to_subscribe
 from core.auth.principal import Organization, Principal
+from core.connections.admission import Asking, server_side
 from core.connections.codes import (
     BAD_REQUEST,
+    CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
+    INSUFFICIENT_STATE,
+    INTERNAL,
     INVALID_TOKEN,
     NO_PONG,
-    NOT_AVAILABLE,
+    PERMISSION_DENIED,
     STALE,
+    TOO_MANY_REQUESTS,
+)
+from core.connections.effects import (
+    AskToStay,
+    Authenticate,
+    Call,
+    Close,
+    Effect,
+    Open,
+    Ping,
+    Reauthenticate,
+    Send,
+    SendPush,
+    Tell,
 )
 from core.connections.frames import (
     Command,
     Connect,
     Connected,
+    ConnectionOpened,
+    ConnectionRefreshed,
     ErrorReply,
-    History,
+    Message,
     Pong,
-    Publish,
     Refresh,
     Refreshed,
-    Reply,
-    Subscribe,
+    Rpc,
+    Subscribed,
     Unserved,
-    Unsubscribe,
-    Unsubscribed,
 )
+from core.connections.membership import Membership
+from core.connections.moment import Moment
+from core.connections.requests import refused
+from core.connections.subscription import Grants
+from core.connections.subscriptions import Subscriptions
 from core.errors import REGISTRY, Code, TidingsError
-from core.instants import MICROSECONDS, Instant
-from core.streams.idempotency import is_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,71 +78,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Authenticate:
-    """Verify who connects; report `connected` or `refused`."""
+class Manner:
+    """How a client's transport has it: the same for all of one kind.
 
-    id: int
-    token: str
+    `is_json`: payloads can't be but JSON. `is_unidirectional`: it connects, and says nothing more.
+    `has_native_pings`: those of the transport stand in for the protocol's.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Reauthenticate:
-    """Verify a new token; report `refreshed` or `refresh_refused`."""
-
-    id: int
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """Subscribe; when the reply is on its way report `finished`, or `join_failed`."""
-
-    command: Subscribe
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """End a subscription at once; its reply follows as the next effect."""
-
-    channel: str
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Publish, and reply when it is durable."""
-
-    command: Publish
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Read a channel's history, and reply."""
-
-    command: History
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send a reply."""
-
-    id: int
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """Send a ping."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """End the connection with this code; nothing follows."""
-
-    code: int
-
-
-ChannelCommand = Subscribe | Unsubscribe | Publish | History
-Effect = Authenticate | Reauthenticate | Join | Leave | Write | Read | Send | Ping | Close
+    is_json: bool = True
+    is_unidirectional: bool = False
+    has_native_pings: bool = False
 
 
 class _State(Enum):
@@ -138,6 +100,14 @@ class _State(Enum):
 _EXPIRED: Final = frozenset({Code.CREDENTIAL_EXPIRED, Code.EXPIRED})
 _MAP_REFUSED: Final = 103
 _UNSERVED: Final = 108
+_OURS: Final = 100
+_WITHOUT_REPLIES: Final = {
+    103: PERMISSION_DENIED,
+    109: CONNECTION_EXPIRED,
+    110: CONNECTION_EXPIRED,
+    111: TOO_MANY_REQUESTS,
+}
+"""How a connect error ends a connection that gets no replies; any other is an internal error (§13)."""
 
 
 class Connection:
@@ -146,30 +116,39 @@ class Connection:
     Args:
         client: its id: a new UUID.
         limits: of this installation.
-        namespaces: known ones: the names of the resource types.
+        manner: of its transport.
+        types: namespaces that exist by themselves: the names of the resource types.
+        grants: shared by the clients of this process.
         now_s: monotonic time.
     """
 
     __slots__ = (
-        "_awaiting_pong", "_busy", "_client", "_expires_at", "_held", "_limits", "_namespaces", "_ping_at",
-        "_stale_at", "_state", "_writing", "organization", "principal", "subscriptions",
+        "_asks_to_stay", "_awaiting_pong", "_client", "_expires_at", "_grants", "_held", "_limits", "_manner",
+        "_members", "_ping_at", "_stale_at", "_state", "_types",
     )  # fmt: skip
 
-    def __init__(self, client: str, limits: Limits, namespaces: AbstractSet[str], now_s: float) -> None:
+    def __init__(
+        self,
+        client: str,
+        limits: Limits,
+        manner: Manner,
+        types: AbstractSet[str],
+        grants: Grants,
+        now_s: float,
+    ) -> None:
         self._client = client
         self._limits = limits
-        self._namespaces = namespaces
+        self._manner = manner
+        self._types = types
+        self._grants = grants
         self._state = _State.FRESH
         self._stale_at: float = now_s + limits.connect_s
         self._ping_at: float = 0.0
         self._awaiting_pong = False
+        self._asks_to_stay = False
         self._expires_at: float | None = None
         self._held: list[Command] | None = None
-        self._busy: dict[str, deque[ChannelCommand]] | None = None
-        self._writing: dict[str, int] | None = None
-        self.subscriptions: set[str] = set()
-        self.principal: Principal | None = None
-        self.organization: Organization | None = None
+        self._members: Membership | None = None
 
     @property
     def client(self) -> str:
@@ -180,6 +159,21 @@ class Connection:
     def is_closed(self) -> bool:
         """Whether nothing may be sent any more."""
         return self._state is _State.CLOSED
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connect reply was given."""
+        return self._state is _State.CONNECTED
+
+    @property
+    def asking(self) -> Asking | None:
+        """Who is connected; None before it is known."""
+        return None if self._members is None else self._members.asking
+
+    @property
+    def subscriptions(self) -> Subscriptions | None:
+        """What it is subscribed to; None before it is known who it is."""
+        return None if self._members is None else self._members.subscriptions
 
     # --- what the client says
 
@@ -201,7 +195,7 @@ class Connection:
             self._state = _State.CONNECTING
             self._stale_at = inf  # from here on it is us who take the time
             self._held = []
-            return [Authenticate(command.id, command.token)]
+            return [Authenticate(command)]
         assert self._held is not None  # noqa: S101 (set with CONNECTING)
         if isinstance(command, Connect) or len(self._held) >= self._limits.pending_commands_max:
             return self._close(BAD_REQUEST)
@@ -216,94 +210,47 @@ class Connection:
                 return self._close(BAD_REQUEST)
             case Refresh():
                 return self._refresh(command)
-            case Subscribe() | Unsubscribe() | Publish() | History():
-                return self._on_channel(command)
+            case Rpc():
+                return [Call(command)]
+            case Message():
+                return [Tell(command)]
             case Unserved():
                 return self._refuse_unserved(command)
+            case _:
+                return self.of_channel(lambda members: members.receive(command))
 
-    def _on_channel(self, command: ChannelCommand) -> list[Effect]:
-        line = None if self._busy is None else self._busy.get(command.channel)
-        if line is None:
-            if not self._must_wait(command):
-                return self._act(command)
-            line = self._line(command.channel)
-        if len(line) >= self._limits.pending_commands_max:
-            return self._close(BAD_REQUEST)
-        line.append(command)
-        return []
+    def _known(self) -> Asking:
+        assert self._members is not None  # noqa: S101 (set before CONNECTED)
+        return self._members.asking
 
-    def _must_wait(self, command: ChannelCommand) -> bool:
-        """Say whether publishes of its channel are on their way that it must not overtake."""
-        return self._writing is not None and command.channel in self._writing and type(command) is not Publish
+    def of_channel(self, decide: Callable[[Membership], list[Effect]]) -> list[Effect]:
+        """Report what came of effects on channels; nothing matters any more once it is closed.
 
-    def _line(self, channel: str) -> deque[ChannelCommand]:
-        if self._busy is None:
-            self._busy = {}
-        return self._busy.setdefault(channel, deque())
-
-    def _act(self, command: ChannelCommand) -> list[Effect]:
-        principal, organization = self.principal, self.organization
-        assert principal is not None  # noqa: S101 (set with CONNECTED)
-        assert organization is not None  # noqa: S101 (set with CONNECTED)
-        who = (principal, organization, command.channel, self._namespaces)
-        match command:
-            case Subscribe():
-                return self._subscribe(command, refusal_to_subscribe(*who))
-            case Unsubscribe():
-                left: list[Effect] = [Leave(command.channel)] if command.channel in self.subscriptions else []
-                self.subscriptions.discard(command.channel)
-                return [*left, Send(command.id, Unsubscribed())]
-            case Publish():
-                refusal = refusal_to_publish(*who)
-                is_bad = not command.data or (command.idempotency_key and not is_key(command.idempotency_key))
-                if is_bad and refusal in (None, Code.PERMISSION_DENIED):
-                    refusal = Code.VALIDATION_FAILED  # a bad request, to whomever
-                if refusal is not None:
-                    return [_error(command.id, refusal)]
-                if self._writing is None:
-                    self._writing = {}
-                self._writing[command.channel] = self._writing.get(command.channel, 0) + 1
-                return [Write(command)]
-            case History():
-                refusal = refusal_to_read_history(*who)
-                if (
-                    refusal is None
-                    and command.reverse
-                    and command.since is not None
-                    and not command.since.number
-                ):
-                    refusal = Code.VALIDATION_FAILED
-                return [Read(command)] if refusal is None else [_error(command.id, refusal)]
-
-    def _subscribe(self, command: Subscribe, refusal: Code | None) -> list[Effect]:
-        if command.channel in self.subscriptions:
-            refusal = Code.ALREADY_SUBSCRIBED
-        elif refusal is None and len(self.subscriptions) >= self._limits.channels_max:
-            refusal = Code.LIMIT_EXCEEDED
-        if refusal is not None:
-            return [_error(command.id, refusal)]
-        self.subscriptions.add(command.channel)
-        self._line(command.channel)
-        return [Join(command)]
+        `decide` calls one method of the membership.
+        """
+        members = self._members
+        if self._state is not _State.CONNECTED or members is None:
+            return []
+        effects = decide(members)
+        if effects and type(effects[-1]) is Close:
+            self._state = _State.CLOSED
+        return effects
 
     def _pong(self) -> list[Effect]:
         if not self._awaiting_pong:
-            return self._close(BAD_REQUEST)
+            # RFC 6455 §5.5.3: pongs that answer nothing are no fault, only those of the protocol are.
+            return [] if self._manner.has_native_pings else self._close(BAD_REQUEST)
         self._awaiting_pong = False
         self._ping_at += self._limits.ping_s - self._limits.pong_s
         return []
 
     def _refresh(self, command: Refresh) -> list[Effect]:
-        if not command.token or self._expires_at is None:
+        if not command.token or self._expires_at is None or not self._known().principal.refreshable:
             return self._close(BAD_REQUEST)
         return [Reauthenticate(command.id, command.token)]
 
     def _refuse_unserved(self, command: Unserved) -> list[Effect]:
-        if command.method == "send":
-            return self._close(NOT_AVAILABLE)
         if command.method == "ping":
-            return self._close(BAD_REQUEST)
-        if command.method == "sub_refresh":  # no subscription has an expiry of its own
             return self._close(BAD_REQUEST)
         return [Send(command.id, ErrorReply(_MAP_REFUSED if command.method == "map" else _UNSERVED))]
 
@@ -311,54 +258,105 @@ class Connection:
 
     def connected(
         self,
-        id_: int,
+        command: Connect,
         principal: Principal,
         organization: Organization,
-        now_s: float,
-        now: Instant,
-        jitter: float,
+        *,
+        at: Moment,
+        data: bytes = b"",
+        by_backend: bool = False,
+        asks_to_stay: bool = False,
     ) -> list[Effect]:
-        """The credential was good: reply, and serve what was waiting.
+        """The credential was good: begin the server-side subscriptions, then reply.
+
+        `data` goes into the reply; `by_backend`: it was the backend that let it in, `asks_to_stay`: it is
+        the backend that prolongs an expired connection.
+        """
+        if self._state is not _State.CONNECTING:
+            return []
+        limits, asking = self._limits, Asking(principal, organization, self._types)
+        self._asks_to_stay = asks_to_stay
+        self._members = members = Membership(
+            asking,
+            self._grants,
+            channels_max=limits.channels_max,
+            pending_commands_max=limits.pending_commands_max,
+            grace_s=limits.expiry_grace_s,
+            is_json=self._manner.is_json,
+        )
+        found = server_side(asking, command.subs, by_backend=by_backend)
+        if found is Code.PROTOCOL_VIOLATION:
+            return self._close(BAD_REQUEST)
+        if isinstance(found, Code):
+            return self._unusable(command.id, REGISTRY[found].realtime, at.monotonic_s)
+        joins = members.begin(found, at)
+        if joins is None:
+            return self._close(CHANNEL_LIMIT)
+        if not joins:
+            return self.opened(command.id, {}, at=at, data=data)
+        return [Open(command.id, joins, data)]
+
+    def opened(self, id_: int, subs: dict[str, Subscribed], *, at: Moment, data: bytes = b"") -> list[Effect]:
+        """The server-side subscriptions have begun: reply, and serve what was waiting.
 
         The first ping comes after half to one interval.
         """
         if self._state is not _State.CONNECTING:
             return []
         self._state = _State.CONNECTED
-        self.principal, self.organization = principal, organization
-        self._ping_at = now_s + self._limits.ping_s * (0.5 + jitter / 2)
-        ttl_s = self._learn_expiry(principal, now_s, now)
+        limits, manner = self._limits, self._manner
+        self._ping_at = at.monotonic_s + limits.ping_s * (0.5 + at.jitter / 2)
+        ttl_s = self._learn_expiry(at)
         held, self._held = self._held or [], None
-        reply = Send(id_, Connected(self._client, round(self._limits.ping_s), ttl_s))
-        return [reply, *self.receive(held)]
+        ping_s = 0 if manner.has_native_pings else round(limits.ping_s)
+        pong = not (manner.has_native_pings or manner.is_unidirectional)
+        reply = Connected(self._client, ping_s, ttl_s, data, subs, pong=pong)
+        opening: Effect = SendPush(ConnectionOpened(reply)) if manner.is_unidirectional else Send(id_, reply)
+        return [opening, *self.receive(held)]
 
-    def _learn_expiry(self, principal: Principal, now_s: float, now: Instant) -> int | None:
+    def _learn_expiry(self, at: Moment) -> int | None:
+        principal = self._known().principal
         if principal.expires_at is None:
             self._expires_at = None
             return None
-        left_s = (principal.expires_at - now) / MICROSECONDS
-        self._expires_at = now_s + left_s
-        return max(1, int(left_s)) if principal.refreshable else None
+        self._expires_at, ttl_s = at.until(principal.expires_at)
+        return ttl_s if principal.refreshable else None
 
     def refused(self, id_: int, error: TidingsError, now_s: float) -> list[Effect]:
-        """The credential was refused: an expired one may be renewed, a bad one ends the connection."""
+        """It can't connect: an expired credential may be renewed, a bad one ends the connection."""
         if self._state is not _State.CONNECTING:
             return []
         row = error.row
         if error.code in _EXPIRED or row.retry != "never":
-            # Unusable from here: the next command is a violation, silence ends with the stale timer.
-            self._state, self._stale_at = _State.FRESH, now_s + self._limits.connect_s
-            return [Send(id_, ErrorReply(row.realtime))]
+            return self._unusable(id_, row.realtime, now_s)
         return self._close(row.close)
 
-    def refreshed(self, id_: int, principal: Principal, now_s: float, now: Instant) -> list[Effect]:
-        """The new token was good: the connection lives on, if it is the same user's."""
-        if self._state is not _State.CONNECTED or self.principal is None:
+    def refused_by_backend(self, id_: int, reply: ErrorReply, now_s: float) -> list[Effect]:
+        """The organization's backend answered a connect with an error of its own."""
+        if self._state is not _State.CONNECTING:
             return []
-        if (principal.id, principal.organization_id) != (self.principal.id, self.principal.organization_id):
+        return self._unusable(id_, reply.code, now_s, reply)
+
+    def _unusable(self, id_: int, code: int, now_s: float, reply: ErrorReply | None = None) -> list[Effect]:
+        """Answer a connect with an error: the next command is a violation, silence ends with the timer."""
+        if self._manner.is_unidirectional:
+            return self._close(_WITHOUT_REPLIES.get(code, INTERNAL))
+        self._state, self._stale_at = _State.FRESH, now_s + self._limits.connect_s
+        self._members = None
+        return [Send(id_, reply or ErrorReply(code))]
+
+    def refreshed(self, id_: int, principal: Principal, at: Moment) -> list[Effect]:
+        """The new token was good: the connection lives on, if user and channels are the same."""
+        if self._state is not _State.CONNECTED or self._members is None:
+            return []
+        asking = self._members.asking
+        before = asking.principal
+        if (principal.id, principal.organization_id) != (before.id, before.organization_id):
             return self._close(INVALID_TOKEN)
-        self.principal = principal
-        return [Send(id_, Refreshed(self._client, self._learn_expiry(principal, now_s, now)))]
+        if _channels_of(principal) != _channels_of(before):
+            return self._close(INSUFFICIENT_STATE)
+        self._members.asking = Asking(principal, asking.organization, self._types)
+        return [Send(id_, Refreshed(self._client, self._learn_expiry(at)))]
 
     def refresh_refused(self, id_: int, error: TidingsError) -> list[Effect]:
         """The new token was refused.
@@ -368,47 +366,35 @@ class Connection:
         if self._state is not _State.CONNECTED:
             return []
         if error.row.retry != "never":
-            return [Send(id_, ErrorReply(100))]
+            return [Send(id_, ErrorReply(_OURS))]
         if error.code is Code.EXPIRED:
-            return [_error(id_, error.code)]
+            return [refused(id_, error.code)]
         return self._close(CONNECTION_EXPIRED if error.code is Code.CREDENTIAL_EXPIRED else INVALID_TOKEN)
 
-    def finished(self, channel: str) -> list[Effect]:
-        """The subscribe of a channel is answered: what waited for it takes its turn."""
-        effects: list[Effect] = []
-        line = self._busy.pop(channel, None) if self._busy is not None else None
-        self._busy = self._busy or None  # thousands of idle clients need none
-        while line and self._state is _State.CONNECTED:
-            if self._must_wait(line[0]):
-                self._line(channel).extend(line)
-                return effects
-            command = line.popleft()
-            effects += self._act(command)
-            if self._busy is not None and channel in self._busy:
-                self._busy[channel].extend(line)  # a subscribe has begun anew: the rest goes on waiting
-                return effects
-        return effects
+    # --- what the organization's backend orders
 
-    def written(self, channel: str) -> list[Effect]:
-        """A publish to a channel is answered: when it was the last on its way, what waited takes its turn."""
-        assert self._writing is not None  # noqa: S101 (set with the `Write` that was answered)
-        self._writing[channel] -= 1
-        if self._writing[channel]:
+    def prolonged(self, principal: Principal | None, at: Moment, *, silently: bool = False) -> list[Effect]:
+        """Live on as this principal, whose expiry is another; None: it ends now.
+
+        `silently`: the client is not told.
+        """
+        if self._state is not _State.CONNECTED or self._members is None:
             return []
-        del self._writing[channel]
-        self._writing = self._writing or None
-        return self.finished(channel)
+        if principal is None:
+            return self._close(CONNECTION_EXPIRED)
+        self._members.asking = Asking(principal, self._members.asking.organization, self._types)
+        self._learn_expiry(at)
+        ttl_s = None if self._expires_at is None else max(1, int(self._expires_at - at.monotonic_s))
+        return [] if silently else [SendPush(ConnectionRefreshed(ttl_s))]
 
-    def join_failed(self, id_: int, channel: str, code: Code) -> list[Effect]:
-        """The subscribe was refused by what was read, or could not be read."""
-        self.subscriptions.discard(channel)
-        if self._state is not _State.CONNECTED:
-            return []
-        return [_error(id_, code), *self.finished(channel)]
+    def governed(self, organization: Organization) -> None:
+        """Go by the organization's options as they are now; what was granted stays granted."""
+        if self._members is not None:
+            self._members.asking = Asking(self._members.asking.principal, organization, self._types)
 
-    def unsubscribed(self, channel: str) -> None:
-        """The server itself ended a subscription."""
-        self.subscriptions.discard(channel)
+    def ended(self, code: int, reason: str = "") -> list[Effect]:
+        """End the connection, as somebody else wants it."""
+        return [] if self._state is _State.CLOSED else self._close(code, reason)
 
     # --- time
 
@@ -417,34 +403,43 @@ class Connection:
         """When `tick` has something to do next, on the monotonic clock."""
         if self._state is not _State.CONNECTED:
             return self._stale_at
+        members = self._members
+        return min(self._ping_at, self._ends_s, inf if members is None else members.subscriptions.due_s)
+
+    @property
+    def _ends_s(self) -> float:
         if self._expires_at is None:
-            return self._ping_at
-        return min(self._ping_at, self._expires_at + self._limits.expiry_grace_s)
+            return inf
+        return self._expires_at + (0 if self._asks_to_stay else self._limits.expiry_grace_s)
 
     def tick(self, now_s: float) -> list[Effect]:
-        """Do what is due: ping, or end a connection that is silent, stale or expired."""
+        """Do what is due: ping, or end what is silent, stale or expired."""
         if self._state is _State.CLOSED:
             return []
         if self._state is not _State.CONNECTED:
             return self._close(STALE) if now_s >= self._stale_at else []
-        if self._expires_at is not None and now_s >= self._expires_at + self._limits.expiry_grace_s:
-            return self._close(CONNECTION_EXPIRED)
-        if now_s < self._ping_at:
-            return []
+        if now_s >= self._ends_s:
+            if not self._asks_to_stay:
+                return self._close(CONNECTION_EXPIRED)
+            self._expires_at = None  # until the answer is there
+            return [AskToStay()]
+        effects = self.of_channel(lambda members: members.expire(now_s))
+        if now_s < self._ping_at or self._state is not _State.CONNECTED:
+            return effects
         if self._awaiting_pong:
-            return self._close(NO_PONG)
-        self._awaiting_pong = True
-        self._ping_at = now_s + self._limits.pong_s
-        return [Ping()]
+            return [*effects, *self._close(NO_PONG)]
+        self._awaiting_pong = not self._manner.is_unidirectional
+        self._ping_at = now_s + (self._limits.pong_s if self._awaiting_pong else self._limits.ping_s)
+        return [*effects, Ping()]
 
-    def _close(self, code: int) -> list[Effect]:
+    def _close(self, code: int, reason: str = "") -> list[Effect]:
         self._state = _State.CLOSED
-        return [Close(code)]
+        return [Close(code, reason)]
 
     def close(self) -> None:
         """The transport ended."""
         self._state = _State.CLOSED
 
 
-def _error(id_: int, code: Code) -> Send:
-    return Send(id_, ErrorReply(REGISTRY[code].realtime))
+def _channels_of(principal: Principal) -> frozenset[str]:
+    return frozenset(principal.subs or principal.channels)

@@ -1,21 +1,41 @@
-"""Commands of a client and replies of the server, whatever they are encoded in.
+"""Commands of a client, replies and pushes of the server, whatever they are encoded in.
 
 Fields and meanings are those of the Centrifuge client protocol v2. Payloads are bytes that nobody here
 looks into.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from core.streams.event import Event
+from core.channels.filter import FilterNode
+from core.streams.event import ClientInfo, Event
 from core.streams.position import Position
+
+# --- commands
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Where a server-side subscription goes on, and whether as patches (`delta`)."""
+
+    since: Position | None = None
+    delta: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """The first command: who is there."""
+    """The first command: who is there.
+
+    `subs`: positions of server-side subscriptions, and channels that the client asks for. `headers` are text
+    of the client's making: never believed.
+    """
 
     id: int
     token: str = ""
+    data: bytes = b""
+    subs: dict[str, Since] = field(default_factory=dict)
+    name: str = ""
+    version: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +43,21 @@ class Subscribe:
     """Join a channel, with `since` from that position on.
 
     `reject_unrecoverable`: a position that cannot be served is answered with 112 rather than by a new start.
+    `join_leave`: the joins and leaves of others are wished for. `delta`: payloads as patches. `filter`: only
+    publications whose tags match. `max_rate`: at most so many publications a second, the latest of each
+    key (0: all).
     """
 
     id: int
     channel: str
     since: Position | None = None
     reject_unrecoverable: bool = False
+    token: str = ""
+    data: bytes = b""
+    join_leave: bool = False
+    delta: bool = False
+    filter: FilterNode | None = None
+    max_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +70,16 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Publish to a channel; a repeat with the same key gets the first reply again."""
+    """Publish to a channel; a repeat with the same key gets the first reply again.
+
+    `exclude_self`: the publishing connection does not want it back.
+    """
 
     id: int
     channel: str
     data: bytes
     idempotency_key: str = ""
+    exclude_self: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +98,51 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """Ask who is in a channel."""
+
+    id: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceStats:
+    """Ask how many are in a channel."""
+
+    id: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """Call the organization's own backend."""
+
+    id: int
+    method: str
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Tell the organization's own backend something; no reply."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Refresh:
     """Bring a new token before the old one ends."""
 
     id: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubRefresh:
+    """Bring a new subscription token; an empty channel is the one that the token names."""
+
+    id: int
+    channel: str
     token: str
 
 
@@ -86,27 +160,55 @@ class Unserved:
     channel: str = ""
 
 
-Command = Connect | Subscribe | Unsubscribe | Publish | History | Refresh | Pong | Unserved
+Command = (
+    Connect | Subscribe | Unsubscribe | Publish | History | Presence | PresenceStats | Rpc | Message
+    | Refresh | SubRefresh | Pong | Unserved
+)  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """`ttl_s` only where the client must refresh its token itself; then at least 1."""
-
-    client: str
-    ping_s: int
-    ttl_s: int | None = None
+# --- replies
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """Where the subscription begins: at `offset`, with the recovered `publications` after it."""
+    """Where the subscription begins: at `offset`, with the recovered `publications` after it.
+
+    With `delta` every payload of the subscription is written as the delta form wants it: the first of
+    `publications` whole, the others as patches where `patches` allows. `ttl_s` only where the client must
+    bring a new subscription token.
+    """
 
     epoch: str
     offset: int
     was_recovering: bool = False
     recovered: bool = False
     publications: list[tuple[int, Event]] = field(default_factory=list)
+    recoverable: bool = True
+    delta: bool = False
+    patches: bool = False
+    ttl_s: int | None = None
+    data: bytes = b""
+
+    def with_terms(self, data: bytes, ttl_s: int | None) -> "Subscribed":
+        """Return the same with what a token or the backend says to it."""
+        return replace(self, data=data, ttl_s=ttl_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """`ttl_s` only where the client must refresh its token itself; then at least 1.
+
+    `subs` are the server-side subscriptions; `session` and `node` are for transports whose commands come by
+    another way. `pong`: the client must answer pings.
+    """
+
+    client: str
+    ping_s: int
+    ttl_s: int | None = None
+    data: bytes = b""
+    subs: dict[str, Subscribed] = field(default_factory=dict)
+    session: str = ""
+    node: str = ""
+    pong: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +218,12 @@ class Unsubscribed:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The publication is durable at this position."""
+    """The publication is durable at this position; `duplicate`: by an earlier command with the same key."""
 
     epoch: str
     offset: int
+    seq: int = 0
+    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +236,28 @@ class HistoryPage:
 
 
 @dataclass(frozen=True, slots=True)
+class PresenceList:
+    """Who is in a channel, by client id."""
+
+    clients: dict[str, ClientInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceCount:
+    """How many are in a channel; the empty user counts as one."""
+
+    clients: int
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class RpcAnswer:
+    """What the organization's backend answered."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Refreshed:
     """The connection lives on; `ttl_s` None: it does not expire any more."""
 
@@ -140,10 +266,95 @@ class Refreshed:
 
 
 @dataclass(frozen=True, slots=True)
+class SubRefreshed:
+    """The subscription lives on; `ttl_s` None: it does not expire any more."""
+
+    ttl_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """An error reply with a code and text of the protocol."""
+    """An error reply with a code of the protocol, or one (400 to 1999) of the organization's own backend.
+
+    An empty `message` stands for the text of the code.
+    """
 
     code: int
+    message: str = ""
+    temporary: bool = False
 
 
-Reply = Connected | Subscribed | Unsubscribed | Published | HistoryPage | Refreshed | ErrorReply
+Reply = (
+    Connected | Subscribed | Unsubscribed | Published | HistoryPage | PresenceList | PresenceCount | RpcAnswer
+    | Refreshed | SubRefreshed | ErrorReply
+)  # fmt: skip
+
+# --- pushes, but for publications, which are encoded once for all subscribers of a channel
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Somebody subscribed."""
+
+    channel: str
+    info: ClientInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Somebody's subscription ended."""
+
+    channel: str
+    info: ClientInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionEnded:
+    """The server ended a subscription; from 2500 on the client subscribes again."""
+
+    channel: str
+    code: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionAdded:
+    """The server added a server-side subscription."""
+
+    channel: str
+    subscribed: Subscribed
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMessage:
+    """A message of the organization's backend to this connection alone."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The end, on transports that have no close frame."""
+
+    code: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRefreshed:
+    """The server itself prolonged the connection; `ttl_s` None: it does not expire."""
+
+    ttl_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOpened:
+    """The connect reply of unidirectional transports."""
+
+    connected: Connected
+
+
+Push = (
+    Joined | Left | SubscriptionEnded | SubscriptionAdded | ServerMessage | Disconnected | ConnectionRefreshed
+    | ConnectionOpened
+)  # fmt: skip

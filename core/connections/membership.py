@@ -1,0 +1,281 @@
+"""The channels of one connection: its subscriptions, and what its commands on them come to.
+
+Part of the connection's state machine. Methods return effects; with a `Close`, which is always the last of
+them, the connection is over, and nothing of this is asked any more.
+"""
+
+from collections.abc import Iterable
+
+from core.connections.admission import (
+    Asking,
+    ServerSide,
+    Terms,
+    grant_of_terms,
+    refusal_of_wishes,
+)
+from core.connections.codes import (
+    BAD_REQUEST,
+    INVALID_TOKEN,
+    SUBSCRIPTION_EXPIRED,
+    TOO_MANY_REQUESTS,
+    UNSUBSCRIBE_EXPIRED,
+)
+from core.connections.effects import Admit, Close, Effect, Join, Leave, Renew, Send, SendPush, Write
+from core.connections.frames import (
+    ErrorReply,
+    SubRefresh,
+    SubRefreshed,
+    Subscribe,
+    SubscriptionEnded,
+    Unsubscribe,
+    Unsubscribed,
+)
+from core.connections.lines import Add, ChannelCommand, ChannelOrder, Evict, Lines
+from core.connections.moment import Moment
+from core.connections.requests import effect_of, refused
+from core.connections.subscription import Grants
+from core.connections.subscriptions import Subscriptions
+from core.errors import REGISTRY, Code, TidingsError
+
+_EXPIRED = frozenset({Code.CREDENTIAL_EXPIRED, Code.EXPIRED})
+_OURS = 100
+
+
+class Membership:
+    """What one connection has to do with channels.
+
+    Args:
+        asking: who it is; known once it is authenticated.
+        grants: shared by the clients of this process.
+        channels_max: of this installation.
+        pending_commands_max: that may wait for one channel.
+        grace_s: how long a subscription lives past its token.
+        is_json: payloads of this client can't be but JSON.
+    """
+
+    __slots__ = ("_channels_max", "_grants", "_is_json", "_lines", "asking", "subscriptions")
+
+    def __init__(
+        self,
+        asking: Asking,
+        grants: Grants,
+        *,
+        channels_max: int,
+        pending_commands_max: int,
+        grace_s: float,
+        is_json: bool,
+    ) -> None:
+        self.asking = asking
+        self._grants = grants
+        of_organization = asking.organization.channels.clients.channels_max
+        self._channels_max = min(of_organization or channels_max, channels_max)
+        self._lines = Lines(pending_commands_max)
+        self._is_json = is_json
+        self.subscriptions = Subscriptions(grace_s)
+
+    def begin(self, found: list[ServerSide], at: Moment) -> tuple[Join, ...] | None:
+        """Begin the server-side subscriptions of a new connection; None: they are too many."""
+        if len(found) > self._channels_max:
+            return None
+        joins = []
+        for one in found:
+            grant = self._grants.shared(one.grant)
+            self.subscriptions.begin(one.command.channel, grant, at.until(one.expires_at)[0])
+            joins.append(Join(one.command, grant, one.data))
+        return tuple(joins)
+
+    def receive(self, command: ChannelCommand) -> list[Effect]:
+        """Take a command: do it, or let it wait for those before it."""
+        if type(command) is SubRefresh and not command.channel:
+            return self._renew(command)  # it is the token that names the channel
+        if not self._lines.must_wait(command):
+            return self._act(command)
+        return [] if self._lines.wait(command) else [Close(BAD_REQUEST)]
+
+    def _order(self, orders: Iterable[ChannelOrder]) -> list[Effect]:
+        """Carry out what the server wants, in its turn; with a line that is full the client starts anew."""
+        effects: list[Effect] = []
+        for order in orders:
+            if not self._lines.must_wait(order):
+                effects += self._act(order)
+            elif not self._lines.wait(order):
+                return [*effects, Close(TOO_MANY_REQUESTS)]
+        return effects
+
+    def _act(self, command: ChannelCommand | ChannelOrder) -> list[Effect]:
+        match command:
+            case Subscribe():
+                return self._subscribe(command)
+            case Unsubscribe():
+                return self._unsubscribe(command)
+            case SubRefresh():
+                return self._renew(command)
+            case Evict():
+                return self._evict(command)
+            case Add():
+                return self._add(command)
+            case _:
+                effect = effect_of(
+                    self.asking,
+                    command,
+                    is_subscribed=self.subscriptions.grant(command.channel) is not None,
+                    is_json_given=self._is_json,
+                )
+                if isinstance(effect, Write):
+                    if effect.ask_backend:
+                        self._lines.hold(command.channel)  # the backend's answers may overtake each other
+                    self._lines.publishing(command.channel)
+                return [effect]
+
+    def _subscribe(self, command: Subscribe) -> list[Effect]:
+        asking, channel = self.asking, command.channel
+        if channel in self.subscriptions:
+            return [refused(command.id, Code.ALREADY_SUBSCRIBED)]
+        if len(self.subscriptions) >= self._channels_max:
+            return [refused(command.id, Code.LIMIT_EXCEEDED)]
+        options = asking.options_of(channel)
+        refusal = asking.refusal_to_subscribe(channel, has_token=bool(command.token))
+        if options is None:
+            return [refused(command.id, Code.UNKNOWN_CHANNEL)]
+        if refusal in (None, Code.PERMISSION_DENIED):
+            refusal = refusal_of_wishes(command, options) or refusal
+        asks_backend = not command.token and asking.asks_backend(channel, options)
+        if refusal is Code.PERMISSION_DENIED and asks_backend:
+            refusal = None  # it is the backend that decides
+        if refusal is not None:
+            return [refused(command.id, refusal)]
+        self._lines.hold(channel)
+        if command.token or asks_backend:
+            self.subscriptions.reserve(channel)
+            return [Admit(command, ask_backend=asks_backend)]
+        grant = self._grants.shared(grant_of_terms(asking, command, options, Terms()))
+        self.subscriptions.begin(channel, grant)
+        return [Join(command, grant)]
+
+    def _unsubscribe(self, command: Unsubscribe) -> list[Effect]:
+        grant = self.subscriptions.drop(command.channel)
+        if grant is None:
+            return [Send(command.id, Unsubscribed())]
+        if not grant.has_witnesses:
+            return [Leave(command.channel, grant), Send(command.id, Unsubscribed())]
+        self._lines.hold(command.channel)
+        return [Leave(command.channel, grant, command.id)]
+
+    def _evict(self, command: Evict) -> list[Effect]:
+        if command.if_over and not self.subscriptions.is_over(command.channel):
+            return []
+        grant = self.subscriptions.drop(command.channel)
+        if grant is None:
+            return []
+        return [SendPush(SubscriptionEnded(command.channel, command.code)), Leave(command.channel, grant)]
+
+    def _renew(self, command: SubRefresh) -> list[Effect]:
+        if not command.token:
+            return [refused(command.id, Code.VALIDATION_FAILED)]
+        if not command.channel:
+            return [Renew(command)]
+        problem = self._not_renewable(command.id, command.channel)
+        if problem is not None:
+            return [problem]
+        self._lines.hold(command.channel)
+        return [Renew(command)]
+
+    def _not_renewable(self, id_: int, channel: str) -> Effect | None:
+        grant = self.subscriptions.grant(channel)
+        if grant is None:
+            return refused(id_, Code.PERMISSION_DENIED)
+        return None if grant.is_renewable else Close(BAD_REQUEST)
+
+    def admitted(self, command: Subscribe, terms: Terms | None, at: Moment) -> list[Effect]:
+        """The token or the backend lets it subscribe; None: the token is another's, or another channel's."""
+        if terms is None:
+            return [Close(INVALID_TOKEN)]
+        asking = self.asking
+        options = asking.options_of(command.channel)
+        if options is None:
+            return self.not_admitted(command, ErrorReply(REGISTRY[Code.UNKNOWN_CHANNEL].realtime))
+        grant = self._grants.shared(grant_of_terms(asking, command, options, terms))
+        ends_s, ttl_s = at.until(terms.expires_at)
+        self.subscriptions.begin(command.channel, grant, ends_s)
+        return [Join(command, grant, terms.data, ttl_s if terms.is_refreshable else None)]
+
+    def not_admitted(self, command: Subscribe, reply: ErrorReply) -> list[Effect]:
+        """The token or the backend refused the subscription."""
+        self.subscriptions.drop(command.channel)
+        return [Send(command.id, reply), *self.finished(command.channel)]
+
+    def renewed(self, command: SubRefresh, terms: Terms | None, at: Moment) -> list[Effect]:
+        """The subscription's new token was good; None: it is another's, or another channel's."""
+        if terms is None:
+            return [Close(INVALID_TOKEN)]
+        channel = command.channel or terms.channel
+        problem = self._not_renewable(command.id, channel)  # it may have ended, or is another's all along
+        if type(problem) is Close:
+            return [problem]
+        if problem is not None:
+            return [problem, *self._finished_if(command)]
+        ends_s, ttl_s = at.until(terms.expires_at)
+        self.subscriptions.end_at(channel, ends_s)
+        return [Send(command.id, SubRefreshed(ttl_s)), *self._finished_if(command)]
+
+    def not_renewed(self, command: SubRefresh, error: TidingsError) -> list[Effect]:
+        """The subscription's new token was refused; a failure of our own is answered as temporary."""
+        if error.row.retry != "never":
+            return [Send(command.id, ErrorReply(_OURS)), *self._finished_if(command)]
+        return [Close(SUBSCRIPTION_EXPIRED if error.code in _EXPIRED else INVALID_TOKEN)]
+
+    def _finished_if(self, command: SubRefresh) -> list[Effect]:
+        return self.finished(command.channel) if command.channel else []
+
+    def finished(self, channel: str) -> list[Effect]:
+        """What held a channel is done: what waited for it takes its turn."""
+        effects: list[Effect] = []
+        line = self._lines.take(channel)
+        while line and not (effects and type(effects[-1]) is Close):
+            if self._lines.must_wait(line[0]):
+                self._lines.back(channel, line)  # something has begun anew: the rest goes on waiting
+                return effects
+            effects += self._act(line.popleft())
+        return effects
+
+    def written(self, channel: str) -> list[Effect]:
+        """A publish to a channel is answered: when it was the last on its way, what waited takes its turn."""
+        return self.finished(channel) if self._lines.published(channel) else []
+
+    def left(self, id_: int, channel: str) -> list[Effect]:
+        """Others know that the subscription ended."""
+        return [Send(id_, Unsubscribed()), *self.finished(channel)]
+
+    def join_failed(self, id_: int, channel: str, code: Code) -> list[Effect]:
+        """The subscribe was refused by what was read, or could not be read."""
+        self.subscriptions.drop(channel)
+        answer: list[Effect] = [refused(id_, code)] if id_ else []
+        return [*answer, *self.finished(channel)]
+
+    def evicted(self, channel: str, code: int) -> list[Effect]:
+        """End the subscription to a channel; with an empty channel all of them."""
+        wanted = [channel] if channel else self.subscriptions
+        return self._order(Evict(name, code) for name in wanted if name in self.subscriptions)
+
+    def added(self, command: Subscribe, terms: Terms, at: Moment) -> list[Effect]:
+        """Subscribe from the server's side; nothing happens where there is a subscription already."""
+        return self._order([Add(command, terms, at.until(terms.expires_at)[0])])
+
+    def _add(self, order: Add) -> list[Effect]:
+        asking, channel = self.asking, order.channel
+        options = asking.options_of(channel)
+        if channel in self.subscriptions or len(self.subscriptions) >= self._channels_max or options is None:
+            return []
+        grant = grant_of_terms(asking, order.command, options, order.terms, is_server_side=True)
+        shared = self._grants.shared(grant)
+        self.subscriptions.begin(channel, shared, order.ends_s)
+        self._lines.hold(channel)
+        return [Join(order.command, shared, order.terms.data)]
+
+    def expire(self, now_s: float) -> list[Effect]:
+        """End the subscriptions whose token is over; a server-side one takes the connection along."""
+        over = self.subscriptions.expired(now_s)
+        grants = [self.subscriptions.grant(channel) for channel in over]
+        if any(grant is not None and grant.is_server_side for grant in grants):
+            return [Close(SUBSCRIPTION_EXPIRED)]
+        return self._order(Evict(channel, UNSUBSCRIBE_EXPIRED, if_over=True) for channel in over)

@@ -1,0 +1,71 @@
+"""Commands on a channel that leave its subscription as it is: what becomes of them."""
+
+from core.auth.access import (
+    refusal_of_data,
+    refusal_to_publish,
+    refusal_to_read_history,
+    refusal_to_see_presence,
+)
+from core.connections.admission import Asking
+from core.connections.effects import Read, See, Send, Write
+from core.connections.frames import ErrorReply, History, Presence, PresenceStats, Publish
+from core.errors import REGISTRY, Code
+from core.streams.event_object import is_json
+from core.streams.idempotency import is_key
+
+Request = Publish | History | Presence | PresenceStats
+
+
+def refused(id_: int, code: Code) -> Send:
+    """Return the error reply of a refusal."""
+    return Send(id_, ErrorReply(REGISTRY[code].realtime))
+
+
+def effect_of(
+    asking: Asking, command: Request, *, is_subscribed: bool, is_json_given: bool
+) -> Write | Read | See | Send:
+    """Return what to do about a request: do it, or refuse it.
+
+    `is_json_given`: payloads of this client can't be but JSON.
+    """
+    who = (asking.principal, asking.organization, command.channel, asking.types)
+    match command:
+        case Publish():
+            return _publish(asking, command, is_subscribed=is_subscribed, is_json_given=is_json_given)
+        case History():
+            refusal = refusal_to_read_history(*who, is_subscribed=is_subscribed)
+            since = command.since
+            if refusal is None and command.reverse and since is not None and not since.number:
+                refusal = Code.VALIDATION_FAILED
+            return Read(command) if refusal is None else refused(command.id, refusal)
+        case _:
+            refusal = refusal_to_see_presence(*who, is_subscribed=is_subscribed)
+            return See(command) if refusal is None else refused(command.id, refusal)
+
+
+def _publish(asking: Asking, command: Publish, *, is_subscribed: bool, is_json_given: bool) -> Write | Send:
+    who = (asking.principal, asking.organization, command.channel, asking.types)
+    options = asking.options_of(command.channel)
+    refusal = refusal_to_publish(*who, is_subscribed=is_subscribed)
+    if options is None:
+        return refused(command.id, Code.UNKNOWN_CHANNEL)
+    asks_backend = options.publish_proxy and asking.principal.kind != "key"
+    if refusal is Code.PERMISSION_DENIED and asks_backend:
+        refusal = None  # it is the backend that decides
+    if refusal in (None, Code.PERMISSION_DENIED) and _is_bad(asking, command):
+        refusal = Code.VALIDATION_FAILED  # a bad request, to whomever
+    if refusal is not None:
+        return refused(command.id, refusal)
+    is_opaque = not is_json_given and options.publication_data_format not in ("json", "json_object")
+    return Write(
+        command,
+        ask_backend=asks_backend,
+        is_ephemeral=options.ephemeral,
+        is_opaque=is_opaque and not is_json(command.data),
+    )
+
+
+def _is_bad(asking: Asking, command: Publish) -> bool:
+    options = asking.options_of(command.channel)
+    bad_key = bool(command.idempotency_key) and not is_key(command.idempotency_key)
+    return bad_key or options is None or refusal_of_data(options, command.data) is not None

@@ -1,0 +1,679 @@
+"""The channels of one connection, told as conversations: nothing is overtaken, and everything ends."""
+
+from dataclasses import replace
+
+import pytest
+
+from core.auth.override import Override
+from core.channels.filter import FilterNode
+from core.connections.admission import ServerSide, Terms
+from core.connections.effects import Admit, Close, Join, Leave, Read, Renew, See, Send, SendPush, Write
+from core.connections.frames import (
+    ErrorReply,
+    History,
+    Presence,
+    PresenceStats,
+    Publish,
+    SubRefresh,
+    SubRefreshed,
+    Subscribe,
+    SubscriptionEnded,
+    Unsubscribe,
+    Unsubscribed,
+)
+from core.connections.membership import Membership
+from core.connections.subscription import Grant
+from core.errors import Code, TidingsError
+from core.streams.position import Position
+from tests.helpers.connections import (
+    ASKING,
+    CHAT,
+    CLOSED,
+    KEY,
+    LIMITS,
+    ROOM,
+    A,
+    B,
+    Said,
+    demanding,
+    error,
+    instant,
+    joined,
+    members,
+    moment,
+    not_joined,
+    of_channel,
+    ruled,
+    talk,
+    wrote,
+)
+
+SUBSCRIBE, UNSUBSCRIBE = Subscribe(2, A), Unsubscribe(3, A)
+PUBLISH, HISTORY = Publish(4, A, b"1"), History(5, A, 10)
+JOIN, LEAVE, LEFT = Join(SUBSCRIBE, ROOM), Leave(A, ROOM), Send(3, Unsubscribed())
+WRITE, READ = Write(PUBLISH), Read(HISTORY)
+
+SECRET = "$room:1"  # noqa: S105 (a channel)
+
+
+def tokened(id_: int, channel: str, text: str = "t") -> Subscribe:
+    """Return a subscribe with a token."""
+    return Subscribe(id_, channel, token=text)
+
+
+TOKEN = tokened(2, SECRET)
+ADMIT = Admit(TOKEN, ask_backend=False)
+RENEW = SubRefresh(7, SECRET, "new")
+CHATTING = Grant(CHAT, presence=True, announces=True)
+LISTED = Leave("chat:a", CHATTING)
+
+
+def admitted(terms: Terms | None, command: Subscribe = TOKEN, at_s: float = 0.0) -> Said:
+    return of_channel("admitted", command, terms, moment(at_s))
+
+
+def not_admitted(code: int, command: Subscribe = TOKEN) -> Said:
+    return of_channel("not_admitted", command, ErrorReply(code))
+
+
+def renewed(terms: Terms | None, command: SubRefresh = RENEW, at_s: float = 0.0) -> Said:
+    return of_channel("renewed", command, terms, moment(at_s))
+
+
+def not_renewed(code: Code, command: SubRefresh = RENEW) -> Said:
+    return of_channel("not_renewed", command, TidingsError(code))
+
+
+def evicted(channel: str, code: int = 2000) -> Said:
+    return of_channel("evicted", channel, code)
+
+
+def added(command: Subscribe, terms: Terms | None = None, at_s: float = 0.0) -> Said:
+    return of_channel("added", command, terms or Terms(command.channel), moment(at_s))
+
+
+def left(channel: str, id_: int = 3) -> Said:
+    return of_channel("left", id_, channel)
+
+
+def at(now_s: float) -> Said:
+    return of_channel("expire", now_s)
+
+
+def ended(channel: str, code: int = 2000) -> SendPush:
+    return SendPush(SubscriptionEnded(channel, code))
+
+
+def lasting(ends_s: float | None = 60, *, refreshable: bool = True) -> Terms:
+    """Return the terms of a subscription that ends."""
+    ends = None if ends_s is None else instant(ends_s)
+    return Terms(SECRET, expires_at=ends, is_refreshable=refreshable)
+
+
+def subscribed(*channels: str) -> Membership:
+    """Return who is subscribed to these channels, by its own wish."""
+    machine = members()
+    for channel in channels:
+        machine.receive(Subscribe(1, channel))
+        machine.finished(channel)
+    return machine
+
+
+def expiring(ends_s: float = 60) -> Membership:
+    """Return who is subscribed by a token that ends."""
+    machine = members()
+    machine.receive(TOKEN)
+    machine.admitted(TOKEN, lasting(ends_s), moment())
+    machine.finished(SECRET)
+    return machine
+
+
+# --- subscribe, and what waits for it
+
+
+def test_a_client_subscribes_from_where_it_was_and_leaves() -> None:
+    machine = members()
+    recovering = Subscribe(2, A, Position("e", 7), reject_unrecoverable=True)
+    talk(
+        machine,
+        (recovering, [Join(recovering, ROOM)]),
+        (joined(), []),
+        (Subscribe(6, A), [error(6, 105)]),
+        (UNSUBSCRIBE, [LEAVE, LEFT]),
+        (UNSUBSCRIBE, [LEFT]),
+        (SUBSCRIBE, [JOIN]),
+    )
+    assert list(machine.subscriptions) == [A]
+
+
+def test_what_names_a_channel_waits_for_its_subscribe_and_nothing_else_does() -> None:
+    talk(
+        members(),
+        (SUBSCRIBE, [JOIN]),
+        (PUBLISH, []),
+        (HISTORY, []),
+        (Publish(6, B, b"2"), [Write(Publish(6, B, b"2"))]),
+        (joined(), [WRITE]),
+        (wrote(), [READ]),
+        (PUBLISH, [WRITE]),
+    )
+
+
+def test_what_is_no_publish_waits_for_the_publishes_before_it() -> None:
+    second, third = Publish(6, A, b"2"), Publish(7, A, b"3")
+    for later, effects in (
+        (HISTORY, [READ, Write(third)]),
+        (UNSUBSCRIBE, [LEFT, Write(third)]),
+        (SUBSCRIBE, [JOIN]),
+    ):
+        talk(
+            members(),
+            (PUBLISH, [WRITE]),
+            (second, [Write(second)]),
+            (later, []),
+            (third, []),
+            (Publish(8, B, b"4"), [Write(Publish(8, B, b"4"))]),
+            (wrote(B), []),
+            (wrote(), []),
+            (wrote(), effects),
+            (joined() if later is SUBSCRIBE else wrote(), [Write(third)] if later is SUBSCRIBE else []),
+        )
+
+
+def test_a_subscribe_that_waited_makes_the_rest_wait_anew() -> None:
+    again, last = Subscribe(6, A), Unsubscribe(7, A)
+    machine = members()
+    talk(
+        machine,
+        (SUBSCRIBE, [JOIN]),
+        *[(waiting, []) for waiting in (UNSUBSCRIBE, again, PUBLISH, last)],
+        (joined(), [LEAVE, LEFT, Join(again, ROOM)]),
+        (joined(), [WRITE]),
+        (wrote(), [LEAVE, Send(7, Unsubscribed())]),
+    )
+    assert list(machine.subscriptions) == []
+
+
+def test_ten_pairs_of_subscribe_and_unsubscribe_are_each_answered_in_turn() -> None:
+    """One wrong 105 would end the subscription of a JavaScript client for good."""
+    machine = members()
+    for number in range(2, 22, 2):
+        subscribe, unsubscribe = Subscribe(number, A), Unsubscribe(number + 1, A)
+        talk(
+            machine,
+            (subscribe, [Join(subscribe, ROOM)]),
+            (unsubscribe, []),
+            (joined(), [LEAVE, Send(number + 1, Unsubscribed())]),
+        )
+
+
+def test_a_subscribe_that_failed_lets_the_next_try() -> None:
+    again = Subscribe(6, A)
+    machine = members()
+    talk(
+        machine,
+        (SUBSCRIBE, [JOIN]),
+        (again, []),
+        (not_joined(2, Code.UNRECOVERABLE_POSITION), [error(2, 112), Join(again, ROOM)]),
+        (not_joined(6, Code.UNAVAILABLE), [error(6, 100)]),
+    )
+    assert list(machine.subscriptions) == []
+
+
+def test_a_repeat_that_waited_is_told_that_it_is_subscribed_already() -> None:
+    talk(members(), (SUBSCRIBE, [JOIN]), (Subscribe(6, A), []), (joined(), [error(6, 105)]))
+
+
+def test_only_so_many_commands_wait_for_a_channel() -> None:
+    waiting = [(Publish(number, A, b"1"), []) for number in range(LIMITS.pending_commands_max)]
+    talk(members(), (SUBSCRIBE, [JOIN]), *waiting, (PUBLISH, [Close(3501)]))
+
+
+def test_nothing_that_waited_follows_the_end_of_the_connection() -> None:
+    machine, renewal = subscribed(A), SubRefresh(7, A, "t")
+    talk(machine, (PUBLISH, [WRITE]), (renewal, []), (HISTORY, []), (wrote(), [Close(3501)]))
+
+
+# --- who may subscribe
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (Subscribe(6, "unknown:a"), 102),
+        (tokened(6, "unknown:a"), 102),
+        (tokened(6, "room:\u00f6"), 107),
+        (Subscribe(6, "room:" + "a" * 251), 107),
+        (Subscribe(6, SECRET), 103),
+        (Subscribe(6, "closed:a"), 103),
+        (Subscribe(6, "limited:#bob"), 103),
+        (Subscribe(6, A, filter=FilterNode(op="xor")), 107),
+        (Subscribe(6, "closed:a", filter=FilterNode(key="a", cmp="ex")), 107),
+        (Subscribe(6, "asking:a", filter=FilterNode(key="a", cmp="ex")), 107),
+    ],
+)
+def test_a_subscribe_is_refused_in_the_order_of_checks(command: Subscribe, code: int) -> None:
+    machine = members()
+    talk(machine, (command, [error(6, code)]), (SUBSCRIBE, [JOIN]))
+    assert list(machine.subscriptions) == [A]
+
+
+def test_a_client_has_so_many_channels_and_no_more() -> None:
+    machine = subscribed(A, B, "room:c")
+    talk(
+        machine,
+        (Subscribe(6, "room:d"), [error(6, 106)]),
+        (Subscribe(7, A), [error(7, 105)]),
+        (Unsubscribe(8, B), [Leave(B, ROOM), Send(8, Unsubscribed())]),
+        (Subscribe(9, "room:d"), [Join(Subscribe(9, "room:d"), ROOM)]),
+    )
+
+
+def test_an_organization_may_allow_fewer_channels_and_never_more() -> None:
+    for of_organization, allowed in ((1, 1), (9, 3), (0, 3)):
+        machine = members(organization=demanding(channels_max=of_organization))
+        for number in range(allowed):
+            command = Subscribe(2, f"plain-{number}")
+            talk(machine, (command, [Join(command, ROOM)]))
+        talk(machine, (Subscribe(6, "one-more"), [error(6, 106)]))
+
+
+def test_a_key_is_judged_by_its_scopes() -> None:
+    machine = members(KEY)
+    command = Subscribe(2, "$closed:a")
+    talk(machine, (command, [Join(command, Grant(CLOSED))]))
+    talk(members(replace(KEY, scopes=frozenset())), (SUBSCRIBE, [error(2, 103)]), (PUBLISH, [error(4, 103)]))
+
+
+# --- subscription tokens
+
+
+def test_a_token_is_verified_and_brings_the_terms_of_the_subscription() -> None:
+    terms = Terms(SECRET, b'{"a":1}', b"2", Override(presence=True), instant(60), is_refreshable=True)
+    told = replace(ROOM, info=b'{"a":1}', presence=True, is_renewable=True)
+    machine = members()
+    talk(machine, (TOKEN, [ADMIT]), (admitted(terms), [Join(TOKEN, told, b"2", 60)]), (joined(SECRET), []))
+    assert machine.subscriptions.due_s == 60 + LIMITS.expiry_grace_s
+
+
+def test_a_token_without_an_end_says_nothing_of_seconds() -> None:
+    talk(
+        members(),
+        (TOKEN, [ADMIT]),
+        (admitted(lasting(None)), [Join(TOKEN, replace(ROOM, is_renewable=True))]),
+    )
+
+
+def test_while_a_token_is_verified_the_channel_is_taken_and_what_names_it_waits() -> None:
+    machine, again, reading = members(), tokened(6, SECRET), History(7, SECRET)
+    talk(
+        machine,
+        (Subscribe(1, A), [Join(Subscribe(1, A), ROOM)]),
+        (TOKEN, [ADMIT]),
+        (again, []),
+        (reading, []),
+        (Subscribe(8, B), [Join(Subscribe(8, B), ROOM)]),
+        (Subscribe(9, "room:c"), [error(9, 106)]),
+        (admitted(Terms(SECRET)), [Join(TOKEN, ROOM)]),
+        (joined(SECRET), [error(6, 105), Read(reading)]),
+    )
+
+
+def test_a_refused_token_gives_the_place_back_and_lets_the_next_try() -> None:
+    machine, again = members(), tokened(6, SECRET, "better")
+    talk(
+        machine,
+        (TOKEN, [ADMIT]),
+        (again, []),
+        (not_admitted(109), [error(2, 109), Admit(again, ask_backend=False)]),
+        (not_admitted(103, again), [error(6, 103)]),
+    )
+    assert list(machine.subscriptions) == []
+
+
+def test_a_token_of_another_user_or_channel_ends_the_connection() -> None:
+    talk(members(), (TOKEN, [ADMIT]), (admitted(None), [Close(3500)]))
+
+
+def test_a_namespace_that_went_away_meanwhile_is_unknown() -> None:
+    command = tokened(2, "closed:a")
+    machine = members()
+    talk(machine, (command, [Admit(command, ask_backend=False)]))
+    machine.asking = replace(machine.asking, organization=ruled(namespaces={}))
+    talk(machine, (admitted(Terms("closed:a"), command), [error(2, 102)]))
+    assert list(machine.subscriptions) == []
+
+
+# --- the backend decides
+
+
+def test_where_the_backend_is_asked_it_decides() -> None:
+    command = Subscribe(2, "asking:a", data=b"1")
+    talk(
+        members(),
+        (command, [Admit(command, ask_backend=True)]),
+        (admitted(Terms("asking:a", b"3", b"2"), command), [Join(command, Grant(ASKING, info=b"3"), b"2")]),
+        (joined("asking:a"), []),
+    )
+    talk(
+        members(),
+        (command, [Admit(command, ask_backend=True)]),
+        (not_admitted(404, command), [error(2, 404)]),
+    )
+
+
+def test_a_token_or_a_list_of_users_decides_in_place_of_the_backend() -> None:
+    token, listed = tokened(2, "asking:a"), Subscribe(3, "limited:#ann")
+    machine = members()
+    talk(machine, (token, [Admit(token, ask_backend=False)]))
+    assert [type(effect) for effect in machine.receive(listed)] == [Join]
+
+
+def test_a_subscription_that_the_backend_limits_ends_silently_with_its_time() -> None:
+    command, terms = Subscribe(2, "asking:a"), lasting(60, refreshable=False)
+    talk(
+        members(),
+        (command, [Admit(command, ask_backend=True)]),
+        (admitted(terms, command), [Join(command, Grant(ASKING))]),
+        (joined("asking:a"), []),
+        (at(85.0), [ended("asking:a", 2501), Leave("asking:a", Grant(ASKING))]),
+    )
+
+
+def test_publishes_that_the_backend_sees_go_one_after_the_other() -> None:
+    first, second, last = (Publish(number, "asking:a", b"1") for number in (1, 2, 3))
+    reading = Presence(4, "asking:a")
+    talk(
+        members(),
+        (first, [Write(first, ask_backend=True)]),
+        (second, []),
+        (reading, []),
+        (last, []),
+        (wrote("asking:a"), [Write(second, ask_backend=True)]),
+        (wrote("asking:a"), [error(4, 108), Write(last, ask_backend=True)]),
+        (wrote("asking:a"), []),
+    )
+
+
+def test_what_nobody_else_allows_the_backend_may() -> None:
+    command = Subscribe(2, "limited:a")
+    talk(
+        members(),
+        (command, [Admit(command, ask_backend=True)]),
+        (not_admitted(103, command), [error(2, 103)]),
+    )
+
+
+# --- presence and history
+
+
+def test_a_subscriber_publishes_and_sees_who_is_there() -> None:
+    machine, publish, question = subscribed("chat:a"), Publish(4, "chat:a", b"1"), Presence(5, "chat:a")
+    count = PresenceStats(6, "chat:a")
+    talk(
+        machine,
+        (question, [See(question)]),
+        (publish, [Write(publish)]),
+        (count, []),
+        (wrote("chat:a"), [See(count)]),
+    )
+    talk(members(), (question, [error(5, 103)]), (publish, [error(4, 103)]))
+
+
+def test_a_binary_client_may_publish_what_is_no_json() -> None:
+    publish = Publish(4, "open:a", b"\xff")
+    talk(members(is_json=False), (publish, [Write(publish, is_opaque=True)]))
+
+
+def test_whoever_was_listed_has_left_before_the_reply() -> None:
+    machine, leave, again = subscribed("chat:a"), Unsubscribe(3, "chat:a"), Subscribe(4, "chat:a")
+    talk(
+        machine,
+        (leave, [Leave("chat:a", CHATTING, 3)]),
+        (again, []),
+        (Unsubscribe(5, "chat:a"), []),
+        (left("chat:a"), [LEFT, Join(again, CHATTING)]),
+        (joined("chat:a"), [Leave("chat:a", CHATTING, 5)]),
+        (left("chat:a", 5), [Send(5, Unsubscribed())]),
+    )
+
+
+# --- sub_refresh
+
+
+def test_a_subscription_token_is_renewed() -> None:
+    machine = expiring()
+    talk(
+        machine,
+        (RENEW, [Renew(RENEW)]),
+        (renewed(lasting(120), at_s=50), [Send(7, SubRefreshed(70))]),
+        (at(100.0), []),
+        (RENEW, [Renew(RENEW)]),
+        (renewed(lasting(None)), [Send(7, SubRefreshed(None))]),
+        (at(1e9), []),
+    )
+    assert list(machine.subscriptions) == [SECRET]
+
+
+def test_what_names_the_channel_waits_for_the_renewal() -> None:
+    reading, leave = History(8, SECRET), Unsubscribe(9, SECRET)
+    grant = replace(ROOM, is_renewable=True)
+    talk(
+        expiring(),
+        (RENEW, [Renew(RENEW)]),
+        (reading, []),
+        (leave, []),
+        (
+            renewed(lasting(120)),
+            [Send(7, SubRefreshed(120)), Read(reading), Leave(SECRET, grant), Send(9, Unsubscribed())],
+        ),
+    )
+
+
+def test_a_renewal_without_channel_is_for_the_one_that_its_token_names() -> None:
+    nameless = SubRefresh(7, "", "new")
+    talk(
+        expiring(),
+        (nameless, [Renew(nameless)]),
+        (renewed(lasting(120), nameless), [Send(7, SubRefreshed(120))]),
+        (at(100.0), []),
+        (nameless, [Renew(nameless)]),
+        (not_renewed(Code.UNAVAILABLE, nameless), [error(7, 100)]),
+        (nameless, [Renew(nameless)]),
+        (renewed(Terms(A), nameless), [error(7, 103)]),
+    )
+    talk(subscribed(A), (nameless, [Renew(nameless)]), (renewed(Terms(A), nameless), [Close(3501)]))
+
+
+def test_a_renewal_needs_a_subscription_that_clients_renew_and_a_token() -> None:
+    talk(members(), (RENEW, [error(7, 103)]))
+    talk(expiring(), (SubRefresh(7, SECRET, ""), [error(7, 107)]))
+    talk(subscribed(A), (SubRefresh(7, A, "t"), [Close(3501)]))
+    command = Subscribe(2, "asking:a")
+    talk(
+        members(),
+        (command, [Admit(command, ask_backend=True)]),
+        (admitted(lasting(60, refreshable=False), command), [Join(command, Grant(ASKING))]),
+        (joined("asking:a"), []),
+        (SubRefresh(7, "asking:a", "t"), [Close(3501)]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "close"),
+    [(Code.CREDENTIAL_INVALID, 3500), (Code.CREDENTIAL_EXPIRED, 3006), (Code.EXPIRED, 3006)],
+)
+def test_a_bad_renewal_ends_the_connection(code: Code, close: int) -> None:
+    talk(expiring(), (RENEW, [Renew(RENEW)]), (not_renewed(code), [Close(close)]))
+
+
+def test_a_renewal_for_another_user_or_channel_ends_the_connection() -> None:
+    talk(expiring(), (RENEW, [Renew(RENEW)]), (renewed(None), [Close(3500)]))
+
+
+def test_a_renewal_that_failed_by_our_fault_may_be_tried_again() -> None:
+    machine = expiring()
+    talk(
+        machine,
+        (RENEW, [Renew(RENEW)]),
+        (SubRefresh(8, SECRET, "new"), []),
+        (not_renewed(Code.UNAVAILABLE), [error(7, 100), Renew(SubRefresh(8, SECRET, "new"))]),
+    )
+    assert machine.subscriptions.due_s == 85.0
+
+
+def test_a_renewal_of_what_the_shell_ended_meanwhile_is_refused() -> None:
+    machine = expiring()
+    talk(machine, (RENEW, [Renew(RENEW)]))
+    machine.subscriptions.drop(SECRET)
+    talk(machine, (History(8, SECRET), []), (renewed(lasting(120)), [error(7, 103), error(8, 103)]))
+
+
+# --- the end of a subscription by its token
+
+
+def test_a_subscription_ends_a_grace_after_its_token() -> None:
+    grant = replace(ROOM, is_renewable=True)
+    machine = expiring(60)
+    talk(machine, (at(84.9), []), (at(85.0), [ended(SECRET, 2501), Leave(SECRET, grant)]), (at(99.0), []))
+    assert list(machine.subscriptions) == []
+
+
+def test_a_renewal_under_way_saves_a_subscription_whose_grace_is_over() -> None:
+    machine = expiring(60)
+    talk(
+        machine,
+        (RENEW, [Renew(RENEW)]),
+        (at(85.0), []),
+        (at(86.0), []),
+        (renewed(lasting(120), at_s=87.0), [Send(7, SubRefreshed(33))]),
+    )
+    assert (list(machine.subscriptions), machine.subscriptions.due_s) == ([SECRET], 145.0)
+
+
+def test_a_renewal_that_fails_does_not_save_it() -> None:
+    talk(
+        expiring(60),
+        (RENEW, [Renew(RENEW)]),
+        (at(85.0), []),
+        (
+            not_renewed(Code.UNAVAILABLE),
+            [error(7, 100), ended(SECRET, 2501), Leave(SECRET, replace(ROOM, is_renewable=True))],
+        ),
+    )
+
+
+def test_with_a_server_side_subscription_the_connection_ends() -> None:
+    machine, grant = expiring(60), replace(ROOM, is_server_side=True)
+    found = [ServerSide(Subscribe(0, A), grant, b"", instant(60))]
+    assert machine.begin(found, moment()) == (Join(Subscribe(0, A), grant),)
+    talk(machine, (at(84.9), []), (at(85.0), [Close(3006)]))
+
+
+# --- server-side subscriptions
+
+
+def test_server_side_subscriptions_begin_together_or_not_at_all() -> None:
+    found = [ServerSide(Subscribe(0, name), replace(ROOM, is_server_side=True), b"1") for name in "abcd"]
+    machine = members()
+    joins = machine.begin(found[:3], moment())
+    assert joins == tuple(Join(one.command, one.grant, b"1") for one in found[:3])
+    assert list(machine.subscriptions) == ["a", "b", "c"]
+    talk(machine, (Subscribe(2, "a"), [error(2, 105)]), (Subscribe(3, "e"), [error(3, 106)]))
+    assert members().begin(found, moment()) is None
+
+
+def test_alike_server_side_subscriptions_share_their_grant() -> None:
+    found = [ServerSide(Subscribe(0, name), replace(ROOM, is_server_side=True)) for name in "ab"]
+    first, second = members().begin(found, moment()) or ()
+    assert first.grant is second.grant
+
+
+def test_a_client_may_leave_what_it_did_not_ask_for() -> None:
+    machine, grant = members(), replace(ROOM, is_server_side=True)
+    machine.begin([ServerSide(Subscribe(0, A), grant)], moment())
+    talk(machine, (UNSUBSCRIBE, [Leave(A, grant), LEFT]))
+
+
+def test_the_server_adds_a_subscription_once() -> None:
+    command, grant = Subscribe(0, A, Position("e", 7)), replace(ROOM, is_server_side=True, info=b"1")
+    machine = members()
+    talk(
+        machine,
+        (added(command, Terms(A, b"1", b"2", expires_at=instant(60))), [Join(command, grant, b"2")]),
+        (added(command), []),
+        (Subscribe(3, A), []),
+        (joined(), [error(3, 105)]),
+        (added(command), []),
+        (at(85.0), [Close(3006)]),
+    )
+
+
+def test_an_addition_that_could_not_be_read_says_nothing() -> None:
+    machine, command = members(), Subscribe(0, A)
+    talk(machine, (added(command), [Join(command, replace(ROOM, is_server_side=True))]))
+    talk(machine, (not_joined(0, Code.UNAVAILABLE), []), (SUBSCRIBE, [JOIN]))
+
+
+def test_an_addition_takes_its_turn_behind_what_is_under_way() -> None:
+    command = Subscribe(0, "chat:a")
+    talk(
+        subscribed("chat:a"),
+        (Unsubscribe(3, "chat:a"), [Leave("chat:a", CHATTING, 3)]),
+        (added(command), []),
+        (left("chat:a"), [LEFT, Join(command, replace(CHATTING, is_server_side=True))]),
+    )
+
+
+def test_nothing_is_added_to_an_unknown_namespace_or_past_the_limit() -> None:
+    talk(subscribed(A), (added(Subscribe(0, "unknown:a")), []))
+    talk(subscribed(A, B, "room:c"), (added(Subscribe(0, "room:d")), []))
+
+
+# --- evictions
+
+
+def test_the_server_ends_a_subscription_and_the_client_is_told() -> None:
+    machine = subscribed(A, "chat:a")
+    talk(
+        machine,
+        (evicted("chat:a"), [ended("chat:a"), LISTED]),
+        (evicted("chat:a"), []),
+        (evicted("nowhere"), []),
+        (UNSUBSCRIBE, [LEAVE, LEFT]),
+    )
+
+
+def test_without_a_channel_all_subscriptions_end() -> None:
+    machine = subscribed(A, "chat:a")
+    talk(machine, (evicted("", 2500), [ended(A, 2500), LEAVE, ended("chat:a", 2500), LISTED]))
+    assert list(machine.subscriptions) == []
+
+
+def test_an_eviction_takes_its_turn_and_spares_nobody() -> None:
+    talk(
+        members(),
+        (TOKEN, [ADMIT]),
+        (evicted(SECRET), []),
+        (History(5, SECRET), []),
+        (admitted(Terms(SECRET)), [Join(TOKEN, ROOM)]),
+        (joined(SECRET), [ended(SECRET), Leave(SECRET, ROOM), error(5, 103)]),
+    )
+    talk(members(), (TOKEN, [ADMIT]), (evicted(SECRET), []), (not_admitted(103), [error(2, 103)]))
+
+
+def test_a_publish_that_is_written_is_answered_before_the_eviction() -> None:
+    talk(subscribed(A), (PUBLISH, [WRITE]), (evicted(A), []), (wrote(), [ended(A), LEAVE]))
+
+
+def test_orders_for_a_line_that_is_full_send_the_client_back_to_begin_anew() -> None:
+    """Terminal is only what a client does itself, and nothing follows the end."""
+    waiting = [(Publish(number, A, b"1"), []) for number in range(LIMITS.pending_commands_max)]
+    for order, effects in (
+        (evicted(A), []),
+        (added(Subscribe(0, A)), []),
+        (evicted(""), [ended(B), Leave(B, ROOM)]),
+    ):
+        machine = subscribed(B)
+        talk(machine, (SUBSCRIBE, [JOIN]), (Subscribe(6, "room:c"), [Join(Subscribe(6, "room:c"), ROOM)]))
+        talk(machine, *waiting, (order, [*effects, Close(3013)]))
