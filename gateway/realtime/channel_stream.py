@@ -55,7 +55,8 @@ class ChannelStream:
             raise TidingsError(refusal)
         feed = replica.hub.join(principal.organization_id)
         try:
-            await self._streams.serve(exchange, Publications(replica, feed, self._channel), asked)
+            publications = Publications(replica, feed, self._channel)
+            await self._streams.serve(exchange, principal, publications, asked)
         finally:
             replica.hub.leave(feed)
 

@@ -39,7 +39,7 @@ class EventStream:
         hub = self._streams.replica.hub
         feed = hub.join(principal.organization_id)
         try:
-            await self._streams.serve(exchange, Events(feed, self._log, types), asked)
+            await self._streams.serve(exchange, principal, Events(feed, self._log, types), asked)
         finally:
             hub.leave(feed)
 

@@ -4,13 +4,14 @@
 retention. What is shown of the log is a `Source`.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final, Protocol
 
 from core.auth.principal import Principal
 from core.errors import Code, TidingsError, bad_parameter
 from core.streams.position import Position, parse_position
-from gateway.auth import require
+from gateway.auth import LOOK_S, require
 from gateway.realtime.exchange import Exchange
 from gateway.realtime.heartbeat import Heartbeat
 from gateway.realtime.parts import Replica
@@ -56,7 +57,8 @@ class PlainStreams:
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
-        self.open: set[Heartbeat] = set()
+        self._open: dict[Heartbeat, Principal] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     async def caller(self, exchange: Exchange, scope: str) -> Principal:
         """Return who asks, by an API key.
@@ -70,27 +72,31 @@ class PlainStreams:
         require(principal, scope)
         return principal
 
-    async def serve(self, exchange: Exchange, source: Source, asked: Position | None) -> None:
-        """Answer one request until its reader leaves.
+    async def serve(
+        self, exchange: Exchange, principal: Principal, source: Source, asked: Position | None
+    ) -> None:
+        """Answer one request until its reader leaves, or may not stay.
 
         Raises:
             TidingsError: `capacity_reduced`; as `Source.begin`.
         """
         try:
-            if len(self.open) >= self.replica.settings.connections_max:
+            if len(self._open) >= self.replica.settings.connections_max:
                 raise TidingsError(Code.CAPACITY_REDUCED, "This replica holds as many streams as it may.")
             await source.begin(asked)
             await exchange.begin(200, HEADERS)
             if exchange.method == "HEAD":
                 await exchange.end()
                 return
-            await self._stream(exchange, source)
+            await self._stream(exchange, principal, source)
         finally:
             source.close()
 
-    async def _stream(self, exchange: Exchange, source: Source) -> None:
+    async def _stream(self, exchange: Exchange, principal: Principal, source: Source) -> None:
         heartbeat = Heartbeat(self.replica, exchange)
-        self.open.add(heartbeat)
+        self._open[heartbeat] = principal
+        if self._looking is None or self._looking.done():
+            self._looking = self.replica.tasks.spawn("stream.standing", self._look())
         try:
             await heartbeat.send(BEGINNING)
             while heartbeat.beats and not source.is_over:
@@ -100,10 +106,25 @@ class PlainStreams:
                 elif events:
                     await heartbeat.send(events)
         finally:
-            self.open.discard(heartbeat)
+            del self._open[heartbeat]
             await heartbeat.close()
         if not heartbeat.gone:
             await exchange.end()
+
+    def end(self) -> None:
+        """Let all readers come back elsewhere."""
+        for reader in self._open:
+            reader.end()
+
+    async def _look(self) -> None:
+        """End, while there are readers, those whose key was taken back or has expired."""
+        authenticator, clock = self.replica.authenticator, self.replica.clock
+        while self._open:
+            await clock.sleep(LOOK_S)
+            for reader, principal in list(self._open.items()):
+                is_over = principal.expires_at is not None and principal.expires_at <= clock.now()
+                if is_over or not await authenticator.still_valid(principal):
+                    reader.end()
 
 
 def position_asked(exchange: Exchange, query: Mapping[str, str]) -> Position | None:

@@ -72,8 +72,7 @@ class Streams:
 
     def end_plain(self) -> None:
         """Let the readers of plain streams come back elsewhere."""
-        for reader in list(self._plain.open):
-            reader.end()
+        self._plain.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
