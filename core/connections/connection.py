@@ -189,6 +189,8 @@ class Connection:
     def _receive(self, command: Command) -> list[Effect]:
         if self._state is _State.CONNECTED:
             return self._serve(command)
+        if isinstance(command, Pong):
+            return self._pong()
         if self._state is _State.FRESH:
             if not isinstance(command, Connect) or self._held is not None:
                 return self._close(BAD_REQUEST)
@@ -238,7 +240,7 @@ class Connection:
 
     def _pong(self) -> list[Effect]:
         if not self._awaiting_pong:
-            # RFC 6455 §5.5.3: pongs that answer nothing are no fault, only those of the protocol are.
+            # RFC 6455 §5.5.3: a pong of the transport may answer nothing; one of the protocol may not.
             return [] if self._manner.has_native_pings else self._close(BAD_REQUEST)
         self._awaiting_pong = False
         self._ping_at += self._limits.ping_s - self._limits.pong_s
@@ -286,7 +288,7 @@ class Connection:
         )
         found = server_side(asking, command.subs, by_backend=by_backend)
         if found is Code.PROTOCOL_VIOLATION:
-            return self._close(BAD_REQUEST)
+            return self._close(REGISTRY[found].close)
         if isinstance(found, Code):
             return self._unusable(command.id, REGISTRY[found].realtime, at.monotonic_s)
         joins = members.begin(found, at)

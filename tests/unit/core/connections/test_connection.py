@@ -209,7 +209,8 @@ def test_a_second_connect_ends_the_connection() -> None:
 
 
 def test_what_waited_may_be_the_end_of_the_connection() -> None:
-    talk(fresh(), (frame(CONNECT, Pong(), SUBSCRIBE), [VERIFY]), (welcome(), [WELCOME, Close(3501)]))
+    ping = Unserved(6, "ping")
+    talk(fresh(), (frame(CONNECT, ping, SUBSCRIBE), [VERIFY]), (welcome(), [WELCOME, Close(3501)]))
 
 
 @pytest.mark.parametrize(
@@ -462,6 +463,7 @@ def test_whoever_does_not_answer_a_ping_in_time_is_gone_whatever_else_it_says() 
 
 def test_each_ping_admits_one_pong() -> None:
     talk(connected(), (Pong(), [Close(3501)]))
+    talk(fresh(), (frame(CONNECT, Pong()), [VERIFY, Close(3501)]), (welcome(), []))
     talk(connected(), (at(20.0), [Ping()]), (Pong(), []), (Pong(), [Close(3501)]))
 
 
@@ -470,7 +472,9 @@ def test_pings_of_the_transport_stand_in_for_those_of_the_protocol() -> None:
     connection = fresh(has_native_pings=True)
     talk(
         connection,
+        (Pong(), []),
         (CONNECT, [VERIFY]),
+        (Pong(), []),
         (welcome(), [Send(1, Connected("c-1", 0, pong=False))]),
         (Pong(), []),
         (at(20.0), [Ping()]),

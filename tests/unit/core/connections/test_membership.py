@@ -589,6 +589,17 @@ def test_alike_server_side_subscriptions_share_their_grant() -> None:
     assert first.grant is second.grant
 
 
+def test_whom_the_server_subscribed_is_a_subscriber_like_any() -> None:
+    machine, grant, publish = members(), replace(CHATTING, is_server_side=True), Publish(4, "chat:a", b"1")
+    machine.begin([ServerSide(Subscribe(0, "chat:a"), grant)], moment())
+    talk(
+        machine,
+        (publish, [Write(publish)]),
+        (wrote("chat:a"), []),
+        (Presence(5, "chat:a"), [See(Presence(5, "chat:a"))]),
+    )
+
+
 def test_a_client_may_leave_what_it_did_not_ask_for() -> None:
     machine, grant = members(), replace(ROOM, is_server_side=True)
     machine.begin([ServerSide(Subscribe(0, A), grant)], moment())
