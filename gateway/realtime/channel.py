@@ -1,95 +1,124 @@
 """One channel of one organization on this replica: its subscribers, and the bytes that they share."""
 
-from collections import deque
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from itertools import chain
 
-from core.connections.codec_json import encode_ephemeral, encode_push, push_prefix
-from core.streams.event import PUBLICATION_CREATED, EphemeralPublication, Event, size_of
-from gateway.realtime.framing import framed
+from core.connections.codec import Codec
+from core.connections.frames import Joined, Left
+from core.connections.subscription import Grant
+from core.streams.event import PUBLICATION_CREATED, SPARES_SENDER, EphemeralPublication, Event
+from gateway.realtime.catching import Catching
+from gateway.realtime.conflated import ConflatedLane
+from gateway.realtime.lane import Chain, DeltaLane, Encoded, Lane, Pending, Subscriber, Wire
 
-
-class Wire(Protocol):
-    """Where shared bytes go: the socket of one subscriber."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes that are framed already."""
-        ...
-
-    def get_write_buffer_size(self) -> int:
-        """Return how many bytes wait for the peer to read."""
-        ...
-
-
-class Catching:
-    """A subscription between its registration and its first live push: notes what is dispatched meanwhile.
-
-    Past `events_max`, or when all but the last hold `bytes_max`, everything is dropped, for it is in the log.
-    """
-
-    __slots__ = ("_bytes", "_bytes_max", "_events_max", "noted", "overflowed")
-
-    def __init__(self, events_max: int, bytes_max: int) -> None:
-        self._events_max = events_max
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self.noted: deque[tuple[int, Event]] = deque()
-        self.overflowed = False
-
-    def note(self, offset: int, event: Event) -> None:
-        """Keep a publication for later, if there is room."""
-        if self.overflowed:
-            return
-        if len(self.noted) >= self._events_max or self._bytes >= self._bytes_max:
-            self.pause()
-            return
-        self._bytes += size_of(event)
-        self.noted.append((offset, event))
-
-    def pause(self) -> None:
-        """Drop what is noted, and note nothing: it will be read from the log."""
-        self.overflowed = True
-        self.noted.clear()
-        self._bytes = 0
-
-    def resume(self) -> None:
-        """Note again."""
-        self.overflowed = False
+Terms = tuple[object, ...]
 
 
 class Channel:
     """Live subscribers stand at the channel's own offset, so the guard costs nothing per subscriber.
 
     `offset` is that of the newest publication dispatched here, None while nobody knows it.
+
+    Args:
+        name: of the channel.
+        frame_bytes_max: of what is written at once.
+        find: the client with an id, if it is connected here.
     """
 
-    __slots__ = ("_frame_bytes_max", "_pending", "_prefix", "catching", "live", "name", "offset")
+    __slots__ = (
+        "_find", "_frame_bytes_max", "_hearers", "_lanes", "_last_is_stored", "_pending", "catching", "name",
+        "offset",
+    )  # fmt: skip
 
-    def __init__(self, name: str, frame_bytes_max: int) -> None:
+    def __init__(
+        self, name: str, frame_bytes_max: int, find: Callable[[str], Subscriber | None] = lambda _: None
+    ) -> None:
         self.name = name
         self.offset: int | None = None
-        self.live: dict[object, Wire] = {}
         self.catching: dict[object, Catching] = {}
-        self._prefix = push_prefix(name)
-        self._pending: list[bytes] = []
+        self._lanes: dict[Terms, Lane] = {}
+        self._hearers: dict[Subscriber, None] | None = None
+        self._pending: Pending = []
+        self._last_is_stored = True
         self._frame_bytes_max = frame_bytes_max
+        self._find = find
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody is here."""
-        return not self.live and not self.catching
+        """Whether nobody is subscribed here."""
+        return not (self._lanes or self.catching or self._hearers)
+
+    # --- subscribers
+
+    @property
+    def live_count(self) -> int:
+        """How many get what is dispatched."""
+        return sum(map(len, self._lanes.values()))
+
+    def wires(self) -> Iterator[Wire]:
+        """Return the wires of all that are live."""
+        return chain.from_iterable(self._lanes.values())
+
+    def is_live(self, subscriber: Subscriber) -> bool:
+        """Say whether it gets what is dispatched."""
+        return any(subscriber in lane for lane in self._lanes.values())
+
+    def go_live(self, subscriber: Subscriber, grant: Grant, *, has_last: bool) -> None:
+        """Begin to write to a subscriber that stands at the channel's offset.
+
+        `has_last`: it was sent the newest publication, in this subscription.
+        """
+        lane = self._lane(subscriber, grant)
+        lane.enter(subscriber, subscriber.wire, has_last=has_last and self._last_is_stored)
+
+    def _lane(self, subscriber: Subscriber, grant: Grant) -> Lane:
+        form, allows = subscriber.form, grant.options.delta_publish
+        terms: Terms = (form, grant.filter, grant.delta, grant.delta and allows)
+        if grant.max_rate:
+            terms = (subscriber,)
+        lane = self._lanes.get(terms)
+        if lane is None:
+            if grant.max_rate:
+                lane = ConflatedLane(subscriber, self.name, grant, self._frame_bytes_max)
+            elif grant.delta:
+                lane = DeltaLane(form, self.name, allows=allows)
+            else:
+                lane = Lane(form, grant.filter)
+            self._lanes[terms] = lane
+        return lane
+
+    def hear(self, subscriber: Subscriber) -> None:
+        """Tell a subscriber who joins and leaves from now on."""
+        if self._hearers is None:
+            self._hearers = {}
+        self._hearers[subscriber] = None
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Forget a subscriber, however far it has got."""
+        self.catching.pop(subscriber, None)
+        for terms, lane in self._lanes.items():
+            if lane.leave(subscriber):
+                if not len(lane):
+                    del self._lanes[terms]
+                break
+        if self._hearers is not None:
+            self._hearers.pop(subscriber, None)
+            self._hearers = self._hearers or None
+
+    # --- what is dispatched
 
     def dispatch(self, offset: int, event: Event) -> bool:
         """Take the channel's next publication; False: there is a hole, which only a bug makes."""
         last = self.offset
         if last is not None and offset <= last:
             return True
-        if last is not None and offset != last + 1 and self.live:
+        if last is not None and offset != last + 1 and self._lanes:
             return False
         self.offset = offset
         for catching in self.catching.values():
             catching.note(offset, event)
-        if self.live:
-            self._pending.append(encode_push(self._prefix, offset, event))
+        if self._lanes:
+            self._pending.append((offset, event))
         return True
 
     def reset(self) -> None:
@@ -101,41 +130,50 @@ class Channel:
 
     def dispatch_ephemeral(self, publication: EphemeralPublication) -> None:
         """Take a publication without offset; those that still catch up miss it."""
-        if self.live:
+        if self._lanes:
             event = Event(
-                0, b"", PUBLICATION_CREATED, 0, publication.data, (), publication.info, publication.tags
-            )
-            self._pending.append(encode_ephemeral(self._prefix, event))
+                0, b"", PUBLICATION_CREATED, 0, publication.data, (), publication.info, publication.tags,
+                flags=publication.flags,
+            )  # fmt: skip
+            self._pending.append((0, event))
 
-    def push_of(self, offset: int, event: Event) -> bytes:
-        """Return one publication as its push, for a subscriber that is behind the others."""
-        return encode_push(self._prefix, offset, event)
+    def announce(self, push: Joined | Left) -> None:
+        """Tell who joined or left to those who hear of it, but not to itself."""
+        if self._hearers is None:
+            return
+        self.flush()
+        messages: dict[Codec, bytes] = {}
+        for subscriber in self._hearers:
+            if subscriber.client_id == push.info.client:
+                continue
+            codec = subscriber.form.codec
+            message = messages.get(codec)
+            if message is None:
+                message = messages[codec] = codec.encode_push(push)
+            subscriber.push([message])
+
+    def chain_of(self, codec: Codec, grant: Grant) -> Chain:
+        """Return what makes the pushes of a subscriber with delta that is behind the others."""
+        return Chain(codec, self.name, None, allows=grant.options.delta_publish)
 
     def flush(self) -> None:
-        """Write what this tick gathered to every live subscriber: the same bytes to all."""
-        pending = self._pending
+        """Write what this tick gathered to every live subscriber: the same bytes to all that are alike."""
+        pending, self._pending = self._pending, []
         if not pending:
             return
-        self._pending = []
-        for shared in frames_of(pending, self._frame_bytes_max):
-            for wire in self.live.values():
-                wire.write(shared)
+        self._last_is_stored = pending[-1][0] > 0
+        encoded, spared = Encoded(self.name, pending), self._spared(pending)
+        for lane in list(self._lanes.values()):
+            if encoded.is_opaque(lane.form.codec):
+                lane.refuse_payload()
+            else:
+                lane.write(encoded, spared, self._frame_bytes_max)
 
-
-def frames_of(messages: list[bytes], bytes_max: int) -> list[bytes]:
-    """Join messages into as few frames as the limit allows; a longer message has a frame of its own."""
-    return [framed(payload) for payload in joined(messages, bytes_max)]
-
-
-def joined(lines: list[bytes], bytes_max: int) -> list[bytes]:
-    """Join lines into as few payloads as the limit allows; a longer line has a payload of its own."""
-    payloads = []
-    size = start = 0
-    for index, line in enumerate(lines):
-        if size and size + len(line) > bytes_max:
-            payloads.append(b"\n".join(lines[start:index]))
-            start, size = index, 0
-        size += len(line) + 1
-    if lines:
-        payloads.append(b"\n".join(lines[start:]))
-    return payloads
+    def _spared(self, pending: Pending) -> dict[Subscriber, set[int]]:
+        spared: dict[Subscriber, set[int]] = {}
+        for place, (_, event) in enumerate(pending):
+            if event.flags & SPARES_SENDER and event.info is not None:
+                sender = self._find(event.info.client)
+                if sender is not None:
+                    spared.setdefault(sender, set()).add(place)
+        return spared

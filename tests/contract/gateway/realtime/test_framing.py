@@ -1,4 +1,4 @@
-"""A frame made here is read by another implementation of RFC 6455 as one whole text message."""
+"""A frame made here is read by another implementation of RFC 6455 as one whole message."""
 
 import pytest
 from websockets.client import ClientProtocol
@@ -9,14 +9,15 @@ from websockets.uri import parse_uri
 from gateway.realtime.framing import framed
 
 
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 300_000])
-def test_a_client_reads_one_text_message_of_the_same_bytes(size: int) -> None:
+def test_a_client_reads_one_message_of_the_same_kind_and_bytes(size: int, opcode: Opcode) -> None:
     reader = ClientProtocol(parse_uri("ws://localhost/"), state=State.OPEN, max_size=None)
     payload = b"x" * size
-    reader.receive_data(framed(payload) + framed(b"after"))
+    reader.receive_data(framed(payload, binary=opcode is Opcode.BINARY) + framed(b"after"))
     first, second = reader.events_received()
     assert isinstance(first, Frame)
-    assert (first.opcode, first.fin, bytes(first.data)) == (Opcode.TEXT, True, payload)
+    assert (first.opcode, first.fin, bytes(first.data)) == (opcode, True, payload)
     assert isinstance(second, Frame)
     assert bytes(second.data) == b"after"
 
