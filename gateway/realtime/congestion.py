@@ -68,11 +68,10 @@ class Congestion:
             self._tasks.spawn("congestion", self._wait())
 
     def _is_behind(self, channel: Channel, bytes_max: int) -> bool:
-        wires = channel.live
         # Spread over all of them, and others each time.
-        step = max(1, len(wires) // SAMPLE)
+        step = max(1, channel.live_count // SAMPLE)
         self._start = (self._start + 1) % step
-        sample = islice(wires.values(), self._start, None, step)
+        sample = islice(channel.wires(), self._start, None, step)
         unsent = [wire.get_write_buffer_size() for wire in sample]
         return MANY * sum(size > bytes_max for size in unsent) > len(unsent)
 

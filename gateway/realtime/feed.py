@@ -6,17 +6,20 @@ and no further.
 """
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
 from adapters.postgres.streams import LogReader
 from adapters.telemetry.tasks import Tasks
+from core.connections.frames import Joined, Left
+from core.connections.orders import JOINED, ORDER
 from core.errors import TidingsError
 from core.ports import Clock, LiveFeed
 from core.streams.event import EphemeralPublication, Event, Head, LiveBatch
 from gateway.realtime.channel import Channel
 from gateway.realtime.congestion import Congestion
+from gateway.realtime.lane import Subscriber
 from gateway.realtime.recent import Recent
 from settings import Realtime
 
@@ -24,6 +27,22 @@ GAP_PAGE = 1_000
 RETRY_S = 0.2
 CROWD = 32
 """With fewer readers nobody is slowed down for them: those who can't follow are dropped."""
+
+
+class Clients(Protocol):
+    """The clients of this replica, as far as a feed knows them."""
+
+    def find(self, client_id: str) -> Subscriber | None:
+        """Return the client with an id, if it is connected here."""
+        ...
+
+    def broken(self, feed: "Feed") -> None:
+        """The log lost continuity, or a hole can't be filled: every subscriber of the feed must be told."""
+        ...
+
+    def ordered(self, feed: "Feed", order: bytes) -> None:
+        """Carry out an order about connections of the feed's organization."""
+        ...
 
 
 class Feed:
@@ -36,8 +55,7 @@ class Feed:
         clock: for retries.
         settings: limits.
         tasks: owner of gap filling.
-        on_break: called when the log lost continuity, or a hole can't be filled: every subscriber must be
-            told.
+        clients: of this replica; told when the log lost continuity or a hole can't be filled, and of orders.
     """
 
     def __init__(
@@ -48,13 +66,15 @@ class Feed:
         clock: Clock,
         settings: Realtime,
         tasks: Tasks,
-        on_break: Callable[["Feed"], None],
+        clients: "Clients",
     ) -> None:
         self.organization_id = organization_id
         self.epoch = ""
         self.next_seq = 0
         self.channels: dict[str, Channel] = {}
         self.users = 0
+        self.keys: set[str] = set()
+        """API keys that somebody connected with."""
         self.idle_since_s = 0.0
         self.recent = Recent(settings.recent_bytes_max)
         self.congestion = Congestion(settings.outbox_bytes_max, clock, tasks)
@@ -63,7 +83,7 @@ class Feed:
         self._clock = clock
         self._settings = settings
         self._tasks = tasks
-        self._on_break = on_break
+        self._clients = clients
         self._announced = 0
         self._waiting: list[Event] = []
         self._filling = False
@@ -87,7 +107,8 @@ class Feed:
         """Return the channel, made when nobody was there before."""
         channel = self.channels.get(name)
         if channel is None:
-            channel = self.channels[name] = Channel(name, self._settings.frame_bytes_max)
+            channel = Channel(name, self._settings.frame_bytes_max, self._clients.find)
+            self.channels[name] = channel
         return channel
 
     def leave(self, channel: Channel) -> None:
@@ -145,11 +166,19 @@ class Feed:
                 self._dispatch([event for event in events if event.seq >= self.next_seq])
 
     def on_ephemeral(self, publication: EphemeralPublication) -> None:
-        """Take a publication that is not in the log."""
-        channel = self.channels.get(publication.channel)
-        if channel is not None:
+        """Take a publication that is not in the log, who joined or left, or an order."""
+        if publication.kind == ORDER:
+            self._clients.ordered(self, publication.data)
+            return
+        channel, info = self.channels.get(publication.channel), publication.info
+        if channel is None:
+            return
+        if not publication.kind:
             channel.dispatch_ephemeral(publication)
             self._touch(channel)
+        elif info is not None:
+            made = Joined if publication.kind == JOINED else Left
+            channel.announce(made(publication.channel, info))
 
     def _hold(self, events: tuple[Event, ...]) -> None:
         if len(self._waiting) + len(events) > self._settings.gap_events_max:
@@ -183,7 +212,7 @@ class Feed:
         touched, self._touched = self._touched, {}
         for channel in touched.values():
             channel.flush()
-            if len(channel.live) >= CROWD:
+            if channel.live_count >= CROWD:
                 self.congestion.look(channel)
 
     def _wake(self) -> None:
@@ -192,7 +221,7 @@ class Feed:
             self._changed = None
 
     def _broken(self) -> None:
-        self._on_break(self)
+        self._clients.broken(self)
 
     # --- gaps
 

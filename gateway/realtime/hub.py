@@ -1,11 +1,9 @@
 """The feeds of this replica: one for each organization that has a connection here."""
 
-from collections.abc import Callable
-
 from adapters.postgres.streams import LogReader
 from adapters.telemetry.tasks import Tasks
 from core.ports import Clock, LiveFeed
-from gateway.realtime.feed import Feed
+from gateway.realtime.feed import Clients, Feed
 from settings import Realtime
 
 LINGER_S = 30.0
@@ -22,14 +20,14 @@ class Hub:
         clock: Clock,
         settings: Realtime,
         tasks: Tasks,
-        on_break: Callable[[Feed], None],
+        clients: Clients,
     ) -> None:
         self._live = live
         self._log = log
         self._clock = clock
         self._settings = settings
         self._tasks = tasks
-        self._on_break = on_break
+        self._clients = clients
         self._feeds: dict[bytes, Feed] = {}
 
     @property
@@ -48,7 +46,7 @@ class Hub:
                 self._clock,
                 self._settings,
                 self._tasks,
-                self._on_break,
+                self._clients,
             )
             self._feeds[organization_id] = feed
             self._live.watch(organization_id, feed)

@@ -5,17 +5,50 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from adapters.clock import SystemClock
 from adapters.postgres.streams import LogReader
 from adapters.telemetry.tasks import Tasks
-from core.streams.event import EphemeralPublication, Event, Head, LiveBatch
-from gateway.realtime.channel import Catching
+from core.channels.namespace import OWN
+from core.connections.orders import JOINED, LEFT, ORDER
+from core.connections.subscription import Grant
+from core.streams.event import SPARES_SENDER, ClientInfo, EphemeralPublication, Event, Head, LiveBatch
+from gateway.realtime.catching import Catching
 from gateway.realtime.feed import GAP_PAGE, Feed
 from settings import Realtime
 from tests.helpers.eventually import eventually
+from tests.helpers.listener import FORMS, Listener
 from tests.helpers.log import EPOCH, LogWriter, database_at, make_days, make_organization
 from tests.helpers.loop import run
 from tests.helpers.replica import MemoryLog, MemoryReplica, Recorder, turns
+
+PLAIN = Grant(OWN)
+
+
+def live(feed: Feed, channel: str, listener: Listener | None = None) -> Listener:
+    """Let somebody go live in a channel."""
+    listener = listener or Listener()
+    feed.channel(channel).go_live(listener, PLAIN, has_last=False)
+    return listener
+
+
+class Told:
+    """What a feed tells the clients of its replica."""
+
+    def __init__(self) -> None:
+        self.breaks: list[Feed] = []
+        self.orders: list[tuple[Feed, bytes]] = []
+        self.here: dict[str, Listener] = {}
+
+    def find(self, client_id: str) -> Listener | None:
+        return self.here.get(client_id)
+
+    def broken(self, feed: Feed) -> None:
+        self.breaks.append(feed)
+
+    def ordered(self, feed: Feed, order: bytes) -> None:
+        self.orders.append((feed, order))
 
 
 class World:
@@ -24,14 +57,15 @@ class World:
     def __init__(self, writer: LogWriter, reader: LogReader, url: str, settings: Realtime) -> None:
         self.writer = writer
         self._url = url
-        self.breaks: list[Feed] = []
+        self.clients = Told()
         nobody: Any = None  # no head is asked for here
         tasks = Tasks("test")
-        self.feed = Feed(
-            writer.organization_id, nobody, reader, SystemClock(), settings, tasks, self.breaks.append
-        )
-        self.wire = Recorder()
-        self.feed.channel("a").live[self] = self.wire
+        self.feed = Feed(writer.organization_id, nobody, reader, SystemClock(), settings, tasks, self.clients)
+        self.listener = live(self.feed, "a")
+
+    @property
+    def breaks(self) -> list[Feed]:
+        return self.clients.breaks
 
     async def commit(self, count: int, *channels: str) -> list[Event]:
         """Append events to the log; nobody is told."""
@@ -52,7 +86,11 @@ class World:
     @property
     def heard(self) -> list[int]:
         """The offsets in channel `a` that were pushed."""
-        return [line["push"]["pub"]["offset"] for line in self.wire.lines]
+        return self.listener.offsets
+
+    def whisper(self, channel: str, data: bytes, info: ClientInfo | None = None, kind: str = "") -> None:
+        organization_id = self.writer.organization_id
+        self.feed.on_ephemeral(EphemeralPublication(organization_id, channel, data, info, kind=kind))
 
 
 @asynccontextmanager
@@ -200,7 +238,7 @@ def test_while_the_log_cannot_be_read_it_is_tried_again() -> None:
         log = MemoryLog()
         replica = MemoryReplica(log)
         feed = replica.hub.join(b"o" * 16)
-        wire = feed.channel("a").live[1] = Recorder()
+        listener = live(feed, "a")
         log.announce(0)
         log.commit("a")
         log.announce(1)
@@ -212,8 +250,8 @@ def test_while_the_log_cannot_be_read_it_is_tried_again() -> None:
         await turns(3)
         log.gate.open_all()
         await turns(5)
-        assert [line["push"]["pub"]["offset"] for line in wire.lines] == [1]
-        assert replica.breaks == 0
+        assert listener.offsets == [1]
+        assert replica.clients.breaks == 0
 
     run(scenario())
 
@@ -238,10 +276,9 @@ def test_a_publication_that_is_not_stored_moves_nothing_and_is_for_those_who_are
         async with world_of(database_url) as world:
             world.head(0)
             for channel in ("a", "nobody"):
-                organization_id = world.writer.organization_id
-                world.feed.on_ephemeral(EphemeralPublication(organization_id, channel, b'"typing"'))
+                world.whisper(channel, b'"typing"')
             await turns(2)
-            assert [line["push"]["pub"] for line in world.wire.lines] == [{"data": "typing"}]
+            assert world.listener.publications == [{"data": "typing"}]
             assert world.feed.next_seq == 1
             assert set(world.feed.channels) == {"a"}
 
@@ -251,12 +288,12 @@ def test_a_publication_that_is_not_stored_moves_nothing_and_is_for_those_who_are
 def test_an_event_in_several_channels_is_pushed_in_each(database_url: str) -> None:
     async def scenario() -> None:
         async with world_of(database_url) as world:
-            other = world.feed.channel("b").live[world] = Recorder()
+            other = live(world.feed, "b")
             world.head(0)
             world.live(await world.commit(1, "b") + await world.commit(2, "a", "b", "c"))
             await world.reached(3)
             assert world.heard == [1, 2]
-            assert [line["push"]["pub"]["offset"] for line in other.lines] == [1, 2, 3]
+            assert other.offsets == [1, 2, 3]
 
     run(scenario())
 
@@ -266,11 +303,13 @@ def test_what_one_tick_dispatches_is_written_in_one_frame(database_url: str) -> 
         async with world_of(database_url) as world:
             frames: list[bytes] = []
 
-            class Frames:
+            class Frames(Recorder):
                 def write(self, data: bytes) -> None:
                     frames.append(data)
 
-            world.feed.channel("a").live[world] = Frames()
+            listener = Listener()
+            listener.wire = Frames(FORMS.websocket_json)
+            live(world.feed, "a", listener)
             world.head(0)
             for event in await world.commit(5):
                 world.live([event])
@@ -287,11 +326,69 @@ def test_a_channel_is_forgotten_with_its_last_subscriber(database_url: str) -> N
             channel = world.feed.channel("a")
             assert world.feed.channel("a") is channel
             channel.catching[1] = Catching(1, 1_000_000)
-            channel.live.clear()
+            channel.leave(world.listener)
             world.feed.leave(channel)
             assert world.feed.channels == {"a": channel}
             channel.catching.clear()
             world.feed.leave(channel)
             assert world.feed.channels == {}
+
+    run(scenario())
+
+
+def test_who_joins_and_leaves_is_told_to_those_who_hear_of_it(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.feed.channel("a").hear(world.listener)
+            bob = ClientInfo("b", "bob")
+            for kind in (JOINED, LEFT):
+                world.whisper("a", b"", bob, kind)
+                world.whisper("nobody", b"", bob, kind)
+                world.whisper("a", b"", None, kind)  # of a release that says less
+            about = {"channel": "a", "join": {"info": {"user": "b", "client": "bob"}}}
+            assert world.listener.wire.pushes() == [about, {"channel": "a", "leave": about["join"]}]
+
+    run(scenario())
+
+
+def test_an_order_is_handed_to_the_clients_and_is_no_publication(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.whisper("", b"order", kind=ORDER)
+            world.whisper("a", b"order", kind=ORDER)
+            await turns(2)
+            assert world.clients.orders == [(world.feed, b"order")] * 2
+            assert world.listener.wire.lines == []
+
+    run(scenario())
+
+
+def test_a_fresh_head_covers_what_was_acknowledged_and_brings_the_epoch() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica = MemoryReplica(log)
+        feed = replica.hub.join(b"o" * 16)
+        log.commit("a")
+        asked = asyncio.ensure_future(feed.fresh_head())
+        await turns(2)
+        log.gate.open_all()
+        head = await asked
+        assert (head.seq, head.epoch) == (1, log.epoch)
+        assert (feed.epoch, feed.next_seq, feed.reaches(head)) == (log.epoch, 2, True)
+
+    run(scenario())
+
+
+def test_who_published_is_found_among_the_clients_of_the_replica_and_spared(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            world.clients.here["ann"] = world.listener
+            other = live(world.feed, "a")
+            world.head(0)
+            events = await world.commit(1)
+            spared = msgspec.structs.replace(events[0], info=ClientInfo("a", "ann"), flags=SPARES_SENDER)
+            world.live([spared])
+            await world.reached(1)
+            assert (world.heard, other.offsets) == ([], [1])
 
     run(scenario())

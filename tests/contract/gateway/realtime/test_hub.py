@@ -1,5 +1,7 @@
 """One feed for each organization with connections here, kept for a while after the last one left."""
 
+from typing import Any
+
 from adapters.telemetry.tasks import Tasks
 from core.ports import LiveListener
 from core.streams.event import Head
@@ -30,10 +32,13 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.live = StoppedClock(), Watching()
-        self.broken: list[Feed] = []
-        log = self.live
-        tasks = Tasks("test")
-        self.hub = Hub(log, log, self.clock, Realtime(), tasks, self.broken.append)  # type: ignore[arg-type]
+        self.breaks: list[Feed] = []
+        log: Any = self.live
+        clients: Any = self
+        self.hub = Hub(log, log, self.clock, Realtime(), Tasks("test"), clients)
+
+    def broken(self, feed: Feed) -> None:
+        self.breaks.append(feed)
 
     def sweep_after(self, seconds: float) -> None:
         self.clock.seconds += seconds
@@ -94,4 +99,4 @@ def test_whose_log_broke_is_told_by_its_feed() -> None:
     for epoch in ("epochone", "epochtwo"):
         feed.on_head(Head(ORG, epoch, 5))
         other.on_head(Head(OTHER, "epochone", 5))
-    assert world.broken == [feed]
+    assert world.breaks == [feed]
