@@ -6,14 +6,18 @@ what was noted meanwhile is merged by offset. A long absence is caught up page b
 page goes through the merge.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.postgres.channels import ChannelReader
+from core.channels.filter import matches
+from core.channels.visible import Visible
 from core.connections.frames import Subscribed
+from core.connections.subscription import Grant
 from core.errors import Code, TidingsError
 from core.streams.event import Event, Head, size_of
-from core.streams.position import Position, is_recoverable
-from gateway.realtime.channel import Catching, Channel
+from core.streams.position import Position
+from gateway.realtime.catching import Catching
+from gateway.realtime.channel import Channel
 from gateway.realtime.feed import Feed
 from settings import Realtime
 
@@ -28,6 +32,8 @@ class Beginning:
     offset: int
     head: Head
     more: bool = False
+    base: Event | None = None
+    """The newest publication of the reply."""
 
 
 def offset_in(event: Event, channel: str) -> int:
@@ -64,7 +70,9 @@ class Reader:
         fitting = publications[: fit(publications, limit, self._settings.page_bytes_max)]
         return fitting, is_cut or len(fitting) < len(publications)
 
-    async def begin(self, feed: Feed, channel: Channel, since: Position | None, *, strict: bool) -> Beginning:
+    async def begin(
+        self, feed: Feed, channel: Channel, since: Position | None, grant: Grant, *, strict: bool
+    ) -> Beginning:
         """Decide how a subscription begins.
 
         Raises:
@@ -73,25 +81,73 @@ class Reader:
         """
         head = await feed.fresh_head()
         last = await self._last_offset(feed, channel, head)
-        if since is None:
-            return Beginning(Subscribed(head.epoch, last), last, head)
-        if since.number == last and since.epoch in ("", head.epoch):
-            return Beginning(Subscribed(head.epoch, last, was_recovering=True, recovered=True), last, head)
-        if since.epoch in ("", head.epoch) and since.number < last:
-            publications, more = await self.page(feed, channel.name, since.number, head)
-            if not publications:
-                # Dispatched here after the head, and out of memory already: under a newer head it is read.
-                head = await feed.fresh_head()
-                publications, more = await self.page(feed, channel.name, since.number, head)
-            first = publications[0][0] if publications else last + 1
-            if is_recoverable(since, epoch=head.epoch, first=first, last=last):
-                reply = Subscribed(
-                    head.epoch, since.number, was_recovering=True, recovered=True, publications=publications
-                )
-                return Beginning(reply, publications[-1][0], head, more=more)
+        anew = Subscribed(
+            head.epoch,
+            last,
+            was_recovering=since is not None,
+            recoverable=grant.recoverable,
+            delta=grant.delta,
+            patches=grant.options.delta_publish,
+        )
+        if since is None or not grant.recoverable:
+            return Beginning(anew, last, head)
+        begun = None
+        if grant.options.force_recovery_mode == "cache":
+            begun = await self._newest(feed, channel, since, grant, anew, head)
+        elif since.epoch in ("", head.epoch):
+            begun = await self._continued(feed, channel, since, grant, anew, head)
+        if begun is not None:
+            return begun
         if strict:
             raise TidingsError(Code.UNRECOVERABLE_POSITION)
-        return Beginning(Subscribed(head.epoch, last, was_recovering=True), last, head)
+        return Beginning(anew, last, head)
+
+    async def _continued(
+        self, feed: Feed, channel: Channel, since: Position, grant: Grant, anew: Subscribed, head: Head
+    ) -> Beginning | None:
+        """Go on from a position, or return None: what came after it is not all to be seen any more."""
+        last = anew.offset
+        reply = replace(anew, offset=since.number, recovered=True)
+        if since.number == last:
+            return Beginning(reply, last, head)
+        seen = await self._visible(feed, channel, grant, head)
+        if since.number > last or since.number + 1 < seen.first_offset:
+            return None
+        publications, more = await self.page(feed, channel.name, since.number, head)
+        if not publications:
+            # Dispatched here after the head, and out of memory already: under a newer head it is read.
+            head = await feed.fresh_head()
+            publications, more = await self.page(feed, channel.name, since.number, head)
+        if not publications or publications[0][0] != since.number + 1:
+            return None
+        reply = replace(reply, publications=wanted(publications, grant))
+        return Beginning(reply, publications[-1][0], head, more=more, base=publications[-1][1])
+
+    async def _newest(
+        self, feed: Feed, channel: Channel, since: Position, grant: Grant, anew: Subscribed, head: Head
+    ) -> Beginning | None:
+        """Give the newest publication alone, unless the client has it; None: there is none to be seen.
+
+        What the client has is of no matter here, so that neither is the epoch that it had it in.
+        """
+        last = anew.offset
+        seen = await self._visible(feed, channel, grant, head)
+        if not seen.count:
+            return None
+        reply = replace(anew, recovered=True)
+        if since.number == last and since.epoch in ("", head.epoch):
+            return Beginning(reply, last, head)
+        publications, _ = await self.page(feed, channel.name, last - 1, head)
+        newest = [one for one in publications if one[0] == last]
+        if not newest:
+            return None
+        reply = replace(reply, publications=wanted(newest, grant))
+        return Beginning(reply, last, head, base=newest[-1][1])
+
+    async def _visible(self, feed: Feed, channel: Channel, grant: Grant, head: Head) -> Visible:
+        return await self._channels.visible(
+            feed.organization_id, channel.name, grant.options, up_to_seq=head.seq
+        )
 
     async def _last_offset(self, feed: Feed, channel: Channel, head: Head) -> int:
         if channel.offset is not None and feed.reaches(head):
@@ -108,6 +164,13 @@ def fit(publications: Publications, limit: int, bytes_max: int) -> int:
         if index and (index >= limit or size > bytes_max):
             return index
     return len(publications)
+
+
+def wanted(publications: Publications, grant: Grant) -> Publications:
+    """Return those that the subscription's filter lets pass."""
+    if grant.filter is None:
+        return publications
+    return [(offset, event) for offset, event in publications if matches(grant.filter, event.tags)]
 
 
 def merged(catching: Catching, after: int) -> Publications:

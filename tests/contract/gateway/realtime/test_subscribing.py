@@ -2,26 +2,38 @@
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.streams.owner import StreamOwner
 from adapters.clock import SystemClock
 from adapters.postgres.channels import ChannelReader
+from adapters.postgres.codec import Page
 from adapters.postgres.streams import LogReader
 from adapters.telemetry.tasks import Tasks
-from core.errors import TidingsError
+from core.channels.filter import FilterNode
+from core.channels.namespace import OWN
+from core.connections.subscription import Grant
+from core.errors import Code, TidingsError
+from core.streams.command import Publish
 from core.streams.event import PUBLICATION_CREATED, Event
 from core.streams.position import Position
-from gateway.realtime.channel import Catching
+from gateway.realtime.catching import Catching
+from gateway.realtime.clients import Clients
 from gateway.realtime.feed import Feed
 from gateway.realtime.subscribing import Beginning, Reader, merged, offset_in
 from settings import Realtime
 from tests.helpers.log import OWNER, LogWriter, database_at, make_days, make_organization
 from tests.helpers.loop import run
-from tests.helpers.owners import owner_of, publish
+from tests.helpers.owners import command, owner_of
 from tests.helpers.replica import turns
+
+WHOLE = Grant(OWN, recoverable=True)
+CACHE = replace(WHOLE, options=msgspec.structs.replace(OWN, force_recovery_mode="cache"))
+WINDOW = {"history_size": 2, "history_ttl_s": 60}
 
 
 class World:
@@ -30,17 +42,19 @@ class World:
     def __init__(self, owner: StreamOwner, org: bytes, reader: Reader, feed: Feed) -> None:
         self.owner, self.org, self.reader, self.feed = owner, org, reader, feed
 
-    async def publish(self, count: int, data: bytes = b"1") -> None:
+    async def publish(self, count: int, data: bytes = b"1", **of: Any) -> None:
         for _ in range(count):
-            await self.owner.submit(publish(self.org, "news", data))
+            await self.owner.submit(command(self.org, Publish(("news",), data, **of)))
         await turns(5)
 
     def watch(self) -> None:
         """Fill the feed's memory from now on."""
         self.owner.watch(self.org, self.feed)
 
-    async def begin(self, since: Position | None = None, *, strict: bool = False) -> Beginning:
-        return await self.reader.begin(self.feed, self.feed.channel("news"), since, strict=strict)
+    async def begin(
+        self, since: Position | None = None, grant: Grant = WHOLE, *, strict: bool = False
+    ) -> Beginning:
+        return await self.reader.begin(self.feed, self.feed.channel("news"), since, grant, strict=strict)
 
 
 @asynccontextmanager
@@ -49,7 +63,7 @@ async def world_of(url: str, org: bytes = b"", **settings: int) -> AsyncIterator
     limits = Realtime(**settings)
     async with owner_of(url, name=OWNER) as owner, database_at(url) as database:
         log, channels = LogReader(database, retention_days=30), ChannelReader(database, retention_days=30)
-        feed = Feed(org, owner, log, SystemClock(), limits, Tasks("test"), lambda _: None)
+        feed = Feed(org, owner, log, SystemClock(), limits, Tasks("test"), Clients())
         yield World(owner, org, Reader(channels, limits), feed)
 
 
@@ -188,25 +202,95 @@ def test_what_is_newer_than_the_head_is_not_in_a_page_from_the_log(database_url:
     run(scenario())
 
 
-def test_what_memory_holds_is_not_read_from_the_database(database_url: str) -> None:
+class Heads(ChannelReader):
+    """Tells where channels stand, and reads no page."""
+
+    async def page(self, *_: Any, **__: Any) -> Page:
+        raise TidingsError(Code.UNAVAILABLE)
+
+
+def test_what_memory_holds_is_not_read_from_the_log(database_url: str) -> None:
     async def scenario() -> None:
         org = await make_organization(database_url)
-        async with owner_of(database_url) as owner:
-            async with database_at(database_url) as database:
-                log = LogReader(database, retention_days=30)
-                channels = ChannelReader(database, retention_days=30)
-            # That database is closed: whoever reads fails.
-            feed = Feed(org, owner, log, SystemClock(), Realtime(), Tasks("test"), lambda _: None)
+        async with owner_of(database_url, name=OWNER) as owner, database_at(database_url) as database:
+            log, channels = LogReader(database, retention_days=30), Heads(database, retention_days=30)
+            feed = Feed(org, owner, log, SystemClock(), Realtime(), Tasks("test"), Clients())
             world = World(owner, org, Reader(channels, Realtime()), feed)
             await with_memory(world)
             feed.channel("news").catching[1] = Catching(10, 1_000_000)
             await world.publish(3)
             assert recovered(await world.begin(Position("", 1))) == (True, 1, [2, 3])
+            assert recovered(await world.begin(Position("", 2), CACHE)) == (True, 3, [3])
             assert recovered(await world.begin()) == (False, 3, [])
             feed.recent.clear()
             with pytest.raises(TidingsError) as failed:
                 await world.begin(Position("", 1))
             assert failed.value.code.value == "unavailable"
+
+    run(scenario())
+
+
+# --- what a namespace shows of the log
+
+
+@pytest.mark.parametrize(
+    ("published", "since", "found"),
+    [
+        (0, Position("", 0), (False, 0, [])),  # there is none
+        (3, Position("", 0), (True, 3, [3])),
+        (3, Position("", 1), (True, 3, [3])),
+        (3, Position("", 3), (True, 3, [])),  # it stands there already
+        (3, Position("another", 3), (True, 3, [3])),
+        (3, Position("another", 1), (True, 3, [3])),
+    ],
+)
+def test_in_cache_mode_the_newest_alone_is_recovered_if_there_is_one_and_the_client_has_it_not(
+    database_url: str, published: int, since: Position, found: tuple[bool, int, list[int]]
+) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            await world.publish(published)
+            begun = await world.begin(since, CACHE)
+            assert recovered(begun) == found
+            assert (begun.offset, begun.more, begun.reply.was_recovering) == (published, False, True)
+            if not published:
+                with pytest.raises(TidingsError):
+                    await world.begin(since, CACHE, strict=True)
+
+    run(scenario())
+
+
+def test_what_is_not_recoverable_begins_anew_and_is_never_refused(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            await world.publish(3)
+            begun = await world.begin(Position("", 1), replace(WHOLE, recoverable=False), strict=True)
+            assert recovered(begun) == (False, 3, [])
+            assert (begun.reply.was_recovering, begun.reply.recoverable) == (True, False)
+
+    run(scenario())
+
+
+def test_only_what_a_window_shows_is_recovered(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            await world.publish(5)
+            window = replace(WHOLE, options=msgspec.structs.replace(OWN, history="window", **WINDOW))
+            for since, found in ((2, (False, 5, [])), (3, (True, 3, [4, 5])), (5, (True, 5, []))):
+                assert recovered(await world.begin(Position("", since), window)) == found
+
+    run(scenario())
+
+
+def test_a_filter_holds_for_the_recovered_and_moves_the_position_all_the_same(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            for parity in ("odd", "even", "odd"):
+                await world.publish(1, tags={"parity": parity})
+            even = replace(WHOLE, filter=FilterNode(key="parity", cmp="eq", val="even"))
+            begun = await world.begin(Position("", 0), even)
+            assert recovered(begun) == (True, 0, [2])
+            assert begun.offset == 3
 
     run(scenario())
 
