@@ -314,6 +314,29 @@ class Presence(BaseSettings):
     )
 
 
+class Journeys(BaseSettings):
+    """What is remembered of each connection, in Redis or Valkey, to say why it did not get a publication."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_JOURNEYS_")
+
+    enabled: bool = Field(default=True, description="Without, every such question is answered `unknown`.")
+    kept_s: Seconds = Field(default=3_600.0, ge=60, description="After its end, or the last word of it.")
+    connections_max: Count = Field(
+        default=100_000, description="Remembered per organization; past it new ones are not."
+    )
+    steps_max: Count = Field(
+        default=100, ge=10, description="Of one connection; past it the oldest are forgotten."
+    )
+    pending_steps_max: Count = Field(
+        default=100_000,
+        description="That wait per replica; past it they are dropped, and its clients are told of anew.",
+    )
+    batch_connections_max: Count = Field(default=200, description="In one round trip; the rest is the next.")
+    flush_s: float = Field(
+        default=1.0, ge=0.01, le=60, description="How long a step waits for others to go with."
+    )
+
+
 class Tokens(BaseSettings):
     """Tokens of clients: the key sets that verify them, and those that were taken back."""
 
@@ -412,6 +435,7 @@ class Settings(BaseModel):
     api: Api = Field(default_factory=Api)
     realtime: Realtime = Field(default_factory=Realtime)
     presence: Presence = Field(default_factory=Presence)
+    journeys: Journeys = Field(default_factory=Journeys)
     tokens: Tokens = Field(default_factory=Tokens)
     backend: Backend = Field(default_factory=Backend)
     tracing: Tracing = Field(default_factory=Tracing)
@@ -448,8 +472,16 @@ def environment() -> dict[str, str]:
 
 def load_environment(file: Path) -> None:
     """Add the `NAME=value` lines of a file to this process's environment; what is set already stays."""
+    for name, value in read_variables(file).items():
+        os.environ.setdefault(name, value)
+
+
+def read_variables(file: Path) -> dict[str, str]:
+    """Return what the `NAME=value` lines of a file say, the first of each name."""
+    found: dict[str, str] = {}
     for line in file.read_text().splitlines():
         name, separator, value = line.strip().partition("=")
         if separator and not name.startswith("#"):
             quoted = value[:1] in {"'", '"'} and value[:1] == value[-1:]  # as a shell would read the file
-            os.environ.setdefault(name, value[1:-1] if quoted else value)
+            found.setdefault(name, value[1:-1] if quoted else value)
+    return found
