@@ -6,6 +6,7 @@ opener is an async context manager: what it gives is running, and is closed in o
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ from adapters.postgres.channels import ChannelFloors, ChannelReader
 from adapters.postgres.commit import CommitConnection
 from adapters.postgres.faults import UNREACHABLE, may_pass
 from adapters.postgres.maintenance import require_today
+from adapters.postgres.moving import Mover
 from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
 from adapters.postgres.resources import ResourceReader
@@ -41,7 +43,7 @@ from adapters.redis.presence import PresenceReader
 from adapters.schemas import load_catalog
 from adapters.telemetry.tasks import Tasks
 from core.instants import Instant
-from core.ports import LiveFeed, StreamWriter
+from core.ports import Clock, Entropy, LiveFeed, StreamWriter
 from core.resources.schema import Catalog
 from core.traces import ServerSpan
 from gateway.api.app import ApiParts
@@ -108,6 +110,37 @@ async def open_store(settings: Settings) -> AsyncIterator[AuthStore]:
     database = await Database.open(settings.installation.database_url, STORE_CONNECTIONS)
     try:
         yield AuthStore(database, Sealer(read_key(kek_file(settings)), entropy), entropy)
+    finally:
+        await database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What the command line moves an organization with. `types`: the names of the resource types."""
+
+    store: AuthStore
+    mover: Mover
+    backends: BackendStore
+    types: AbstractSet[str]
+    clock: Clock
+    entropy: Entropy
+
+
+@asynccontextmanager
+async def open_move(settings: Settings) -> AsyncIterator[Move]:
+    """Give what moves organizations here, for the command line."""
+    clock, entropy = SystemClock(), SystemEntropy()
+    sealer = Sealer(read_key(kek_file(settings)), entropy)
+    database = await Database.open(settings.installation.database_url, STORE_CONNECTIONS)
+    try:
+        yield Move(
+            AuthStore(database, sealer, entropy),
+            Mover(database, sealer, entropy, clock),
+            BackendStore(database, sealer),
+            load_catalog(settings.installation.schemas_dir).names,
+            clock,
+            entropy,
+        )
     finally:
         await database.close()
 

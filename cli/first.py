@@ -1,7 +1,7 @@
 """The first organization of an installation, with a key for the commands of this machine."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import wiring
 from adapters.embedded.folder import DataFolder
@@ -17,8 +17,17 @@ from settings import Settings
 NAME = "first"
 
 
-async def ensure_first(settings: Settings, folder: DataFolder) -> tuple[Access, list[Organization]]:
-    """Return how the first organization is reached, made when there is none, and all organizations."""
+@dataclass(frozen=True, slots=True)
+class First:
+    """How the first organization is reached, all organizations, and whether anybody may use `/api`."""
+
+    access: Access
+    organizations: list[Organization]
+    api_is_open: bool
+
+
+async def ensure_first(settings: Settings, folder: DataFolder) -> First:
+    """Return the first organization, made when there is none."""
     async with wiring.open_store(settings) as store:
         organization = await _default(store)
         access = await _known(store, folder, organization)
@@ -34,7 +43,8 @@ async def ensure_first(settings: Settings, folder: DataFolder) -> tuple[Access, 
                 organization.token_secret.decode(),
             )
         folder.write_secret(folder.cli_file, json.dumps(asdict(access), indent=2) + "\n")
-        return access, await store.organizations()
+        is_open = await store.server_api.open_organization() is not None
+        return First(access, await store.organizations(), is_open)
 
 
 async def _default(store: AuthStore) -> Organization:

@@ -10,8 +10,10 @@ import typer
 app = typer.Typer(name="tidings", pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and end API keys.")
 orgs_app = typer.Typer(no_args_is_help=True, help="Make, list and set up organizations.")
+import_app = typer.Typer(no_args_is_help=True, help="Move here from another system.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(orgs_app, name="orgs")
+app.add_typer(import_app, name="import")
 
 Organization = Annotated[
     str, typer.Option("--organization", "-o", help="Its id; the installation's default when left out.")
@@ -215,6 +217,37 @@ def orgs_token_keys(
     from cli.verb import attempt, run
 
     run(token_keys(organization, None if file is None else attempt(file.read_bytes)))
+
+
+@import_app.callback()
+def import_() -> None:
+    """Move here from another system."""
+
+
+@import_app.command("centrifugo")
+def import_centrifugo(
+    file: Annotated[
+        Path | None,
+        typer.Argument(dir_okay=False, help="JSON, YAML or TOML; its environment alone when left out."),
+    ] = None,
+    organization: Organization = "",
+    env_file: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="NAME=value lines of its environment.")
+    ] = None,
+    *,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="First delete the organization's channels and publications.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask before that.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would become of it.")] = False,
+) -> None:
+    """Take over a configuration of Centrifugo, wholly (docs/moving-from-centrifugo.md)."""
+    from cli.import_centrifugo import Choices
+    from cli.import_centrifugo import import_centrifugo as work
+    from cli.verb import run
+
+    choices = Choices(organization, env_file, reset, yes, dry_run)
+    run(work(file, choices))
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from adapters.entropy import SystemEntropy
 from adapters.postgres.migrate import migrate
 from adapters.postgres.sealing import ensure_key
 from adapters.schemas import load_catalog
-from cli.first import ensure_first
-from cli.installation import Access, absolute, edge_dir, variables, with_addresses
+from cli.first import First, ensure_first
+from cli.installation import absolute, edge_dir, variables, with_addresses
 from cli.one_machine import require_one_machine
 from cli.ready import answers, noted, until
 from cli.screen import Screen
@@ -28,7 +28,6 @@ from cli.stopping import end
 from cli.stores import reach_cache, reach_database
 from cli.verb import attempt
 from cli.welcome import welcome
-from core.auth.principal import Organization
 from settings import Settings, environment, read_settings
 from wiring import cluster_key_file, kek_file
 
@@ -85,8 +84,7 @@ class _Up:
             stopped = loop.create_task(self._stop.wait(), name="up.stop")
             await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if started.done():
-                access, organizations = started.result()
-                welcome(self._screen, self._settings, access, organizations)
+                welcome(self._screen, self._settings, started.result())
                 await stopped
             else:
                 started.cancel()
@@ -103,7 +101,7 @@ class _Up:
 
     # Starting.
 
-    async def _start(self) -> tuple[Access, list[Organization]]:
+    async def _start(self) -> First:
         screen, folder, where = self._screen, self._folder, self._settings.installation
         catalog = load_catalog(where.schemas_dir)
         folder.open()

@@ -1,8 +1,7 @@
 """What `tidings up` prints once all of it runs: where, who, and snippets that work as they stand."""
 
-from cli.installation import Access
+from cli.first import First
 from cli.screen import Screen
-from core.auth.principal import Organization
 from core.ids import encode
 from settings import Settings
 
@@ -28,8 +27,9 @@ Hear of it in JavaScript (npm install centrifuge):
 """
 
 
-def welcome(screen: Screen, settings: Settings, access: Access, organizations: list[Organization]) -> None:
+def welcome(screen: Screen, settings: Settings, first: First) -> None:
     """Print it."""
+    access = first.access
     socket = "ws" + access.url.removeprefix("http")
     screen.say()
     screen.head(f"Ready after {screen.total_s:.1f} s.")
@@ -38,11 +38,13 @@ def welcome(screen: Screen, settings: Settings, access: Access, organizations: l
     screen.say(f"  Organization  {access.organization}")
     screen.say(f"  API key       {access.api_key}")
     screen.say(f"  (all of it in {settings.installation.data_dir / 'cli.json'})")
-    for organization in organizations:
+    for organization in first.organizations:
         if organization.client_insecure:
             public = encode("org", organization.organization_id)
             screen.warn(
                 f"{public} lets everybody in without a credential (client_insecure): for development only."
             )
+    if first.api_is_open:
+        screen.warn("/api needs no key (http_api.insecure was moved here): keep others away from it.")
     screen.say(SNIPPETS.format(url=access.url, key=access.api_key, socket=socket))
     screen.say("Ctrl-C stops all of it.")

@@ -9,6 +9,7 @@ from adapters.postgres.namespaces import rules_of
 from adapters.postgres.pool import Database
 from adapters.postgres.queries import statements
 from adapters.postgres.sealing import Sealer
+from adapters.postgres.server_api import ServerApiStore
 from adapters.postgres.tokens import TokenStore, token_keys_of
 from core.auth.keys import RANDOM_BYTES, digest, generate
 from core.auth.principal import Organization
@@ -60,6 +61,7 @@ class AuthStore:
         self._entropy = entropy
         self._sql = statements("auth")
         self.tokens = TokenStore(database, sealer)
+        self.server_api = ServerApiStore(database, sealer)
 
     async def find_key(self, key_digest: bytes) -> StoredKey | None:
         """Return the key with this digest, expired and revoked ones too."""
@@ -94,12 +96,11 @@ class AuthStore:
         """Create a tenant with an empty log, in one transaction."""
         organization_id = self._entropy.id()
         secret = self._entropy.token(TOKEN_SECRET_BYTES).hex().encode()
-        letters = (EPOCH_LETTERS[byte % len(EPOCH_LETTERS)] for byte in self._entropy.token(EPOCH_CHARACTERS))
         sealed = self._sealer.seal(secret, _place(organization_id))
         key = to_uuid(organization_id)
         async with self._database.transaction() as connection:
             await connection.execute(self._sql["insert_organization"], key, name, environment, sealed)
-            await connection.execute(self._sql["insert_stream"], key, "".join(letters))
+            await connection.execute(self._sql["insert_stream"], key, new_epoch(self._entropy))
         created = await self.organization(organization_id)
         assert created is not None  # noqa: S101 (just committed)
         return created
@@ -166,6 +167,11 @@ class AuthStore:
             rules_of(row),
             token_keys_of(self._sealer, row["token_keys_sealed"], organization_id),
         )
+
+
+def new_epoch(entropy: Entropy) -> str:
+    """Return the epoch of a log that begins."""
+    return "".join(EPOCH_LETTERS[byte % len(EPOCH_LETTERS)] for byte in entropy.token(EPOCH_CHARACTERS))
 
 
 def _place(organization_id: bytes) -> tuple[bytes, ...]:

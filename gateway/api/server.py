@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 
+import structlog
 import uvicorn
 
 from adapters.telemetry.tasks import Tasks
@@ -40,8 +41,13 @@ class ApiServer:
         )
         self._server = _Server(config)
         self._serving = self._tasks.spawn("serving", self._server.serve(sockets=[listener]))
+        self._tasks.spawn("warning", self._warn())
         while not self._server.started and not self._serving.done():
             await self._parts.clock.sleep(0.01)
+
+    async def _warn(self) -> None:
+        if await self._parts.server_api.open_organization() is not None:
+            structlog.get_logger().warning("api.open", advice="Anybody may use /api: keep others away.")
 
     @property
     def is_healthy(self) -> bool:

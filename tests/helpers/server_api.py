@@ -93,12 +93,12 @@ class Heard:
 
 @asynccontextmanager
 async def server_api_of(
-    database_url: str, namespaces: dict[str, dict[str, Any]] | None = None, **options: Any
+    database_url: str, namespaces: dict[str, dict[str, Any]] | None = None, *, key: str = KEY, **options: Any
 ) -> AsyncIterator[ServerApi]:
     """Give the replica with its key; without namespaces Tidings' own rules hold."""
     async with rest_of(database_url, **options) as rest:
         api = ServerApi(rest, database_url)
-        mark = Sealer(bytes(32), SystemEntropy()).mark(KEY.encode())
+        mark = Sealer(bytes(32), SystemEntropy()).mark(key.encode())
         key_id = to_uuid(SystemEntropy().id())
         await api.execute(statements("server_api")["insert_key"], api.row, mark, key_id)
         if namespaces is not None:

@@ -1,5 +1,9 @@
 """Who may use `/api`, and whose things it sees."""
 
+import asyncio
+
+import pytest
+
 from tests.helpers.loop import run
 from tests.helpers.rest import Answer
 from tests.helpers.server_api import KEY, ServerApi, server_api_of
@@ -130,5 +134,25 @@ def test_a_suspended_organization_is_refused(database_url: str) -> None:
                 "UPDATE organizations SET status = 'suspended' WHERE organization_id = $1", api.row
             )
             assert (await api.post("/api/publish", PUBLISH)).status == 403
+
+    run(scenario())
+
+
+def test_an_open_api_is_warned_of_at_each_start(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario() -> None:
+        async with server_api_of(database_url) as api:
+            await api.put(is_open=True)
+            await api.rest.store.set_default_organization(api.rest.organization.organization_id, replace=True)
+        assert "api.open" not in capsys.readouterr().out
+        said = ""
+        async with server_api_of(database_url, key="another"):
+            for _ in range(100):
+                said += capsys.readouterr().out
+                if "api.open" in said:
+                    return
+                await asyncio.sleep(0.05)
+        raise AssertionError(said)
 
     run(scenario())
