@@ -27,6 +27,8 @@ from settings import Presence
 
 MEMBER_BYTES: Final = 100
 """What a member takes in any list besides its texts."""
+HIDDEN: Final = "\x00"
+"""What begins with it is counted like a channel, and is none."""
 PAGE: Final = 1_000
 """Names that are read at a time."""
 PAGES_MAX: Final = 20
@@ -128,7 +130,8 @@ class PresenceReader:
         for _ in range(PAGES_MAX):
             names = await self._names(index_key(organization_id), cursor, begin, PAGE)
             mine = [name for name in names if name.startswith(begin)]
-            counts = await self._counts(organization_id, [name for name in mine if fits(name)])
+            shown = [name for name in mine if fits(name) and not name.startswith(HIDDEN)]
+            counts = await self._counts(organization_id, shown)
             for name, clients in counts.items():
                 if len(found) == limit:
                     return Occupied(found, next(reversed(found)))

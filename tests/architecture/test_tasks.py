@@ -22,7 +22,7 @@ BEGUN_ELSEWHERE = {
         "a port's answer as a future; the owner of it is the port",
     ),
     ("gateway/api/batches.py", "ensure_future"): (1, "as above; the batch awaits all of them"),
-    ("gateway/realtime/client.py", "ensure_future"): (1, "as above; its callback replies"),
+    ("gateway/realtime/serving.py", "ensure_future"): (1, "as above; its callback replies"),
     ("cli/stopping.py", "create_task"): (2, "awaited in the same function"),
     ("cli/up.py", "create_task"): (2, "awaited in the same function"),
 }

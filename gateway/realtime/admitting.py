@@ -1,0 +1,151 @@
+"""Who connects and who subscribes: credentials verified, and the connection told of it."""
+
+from dataclasses import dataclass
+
+from core.auth.principal import Organization, Principal
+from core.connections.admission import Terms, terms_of
+from core.connections.backend import SubscribeAnswer
+from core.connections.codes import CONNECTION_LIMIT
+from core.connections.effects import Admit, Authenticate, Reauthenticate, Renew
+from core.connections.frames import Connect, ErrorReply
+from core.errors import Code, TidingsError
+from gateway.realtime.calling import EndedError, ask_to_connect, ask_to_subscribe
+from gateway.realtime.failures import known, reply_of
+from gateway.realtime.participant import Participant, principal_of
+from gateway.realtime.users import admit_user
+
+
+@dataclass(frozen=True, slots=True)
+class _Welcome:
+    """Who was let in; `data` goes into the reply, `by_backend`: it was the backend that did so."""
+
+    principal: Principal
+    organization: Organization
+    data: bytes = b""
+    by_backend: bool = False
+
+
+async def authenticate(client: Participant, effect: Authenticate) -> None:
+    """Let a client in, or refuse it."""
+    replica, command = client.replica, effect.command
+    try:
+        welcome = await _who(client, command)
+        if isinstance(welcome, ErrorReply):
+            client.run(client.connection.refused_by_backend(command.id, welcome, replica.clock.monotonic()))
+            replica.wheel.add(client)
+            return
+        options = await replica.backends.options(welcome.principal.organization_id)
+    except EndedError:
+        return
+    except (TidingsError, OSError) as error:
+        client.run(client.connection.refused(command.id, known(error), replica.clock.monotonic()))
+        replica.wheel.add(client)
+        return
+    if client.connection.is_closed:
+        return
+    client.opening = replica.kept_of(client.opening, command.headers, options)
+    organization_id = welcome.principal.organization_id
+    client.feed = feed = replica.hub.join(organization_id)
+    replica.admission.hold_connect(organization_id)
+    if welcome.principal.kind == "key":
+        feed.keys.add(welcome.principal.id)
+    if not await admit_user(client, feed, welcome.principal, welcome.organization):
+        client.end(CONNECTION_LIMIT)
+        return
+    connected = client.connection.connected(
+        command,
+        welcome.principal,
+        welcome.organization,
+        at=replica.moment(),
+        data=welcome.data,
+        by_backend=welcome.by_backend,
+        asks_to_stay=welcome.by_backend and bool(options.url_of("refresh")),
+    )
+    client.run(connected)
+    replica.wheel.add(client)
+
+
+async def _who(client: Participant, command: Connect) -> _Welcome | ErrorReply:
+    """Return who connects: by the credential that it brings, or without one by what the backend says."""
+    authenticator, authorization = client.replica.authenticator, client.opening.authorization
+    if not authenticator.has_credential(command.token, authorization):
+        organization = await authenticator.default_organization()
+        organization_id = organization.organization_id
+        _count(client, organization_id)
+        options = await client.replica.backends.options(organization_id)
+        if options.url_of("connect"):
+            answer = await ask_to_connect(client, organization_id, command)
+            if isinstance(answer, ErrorReply):
+                return answer
+            return _Welcome(answer[0], organization, answer[1], by_backend=True)
+        return _Welcome(*await authenticator.connection("", None))
+    principal, organization = await authenticator.connection(command.token, authorization)
+    _count(client, principal.organization_id)
+    return _Welcome(principal, organization)
+
+
+def _count(client: Participant, organization_id: bytes) -> None:
+    refusal = client.replica.admission.admit_connect(organization_id)
+    if refusal is not None:
+        raise TidingsError(refusal)
+
+
+async def reauthenticate(client: Participant, effect: Reauthenticate) -> None:
+    """Take a new token, or refuse it."""
+    replica = client.replica
+    try:
+        principal, _ = await replica.authenticator.connection(effect.token, None)
+    except (TidingsError, OSError) as error:
+        client.run(client.connection.refresh_refused(effect.id, known(error)))
+        return
+    client.run(client.connection.refreshed(effect.id, principal, replica.moment()))
+
+
+async def admit(client: Participant, effect: Admit) -> None:
+    """Let a client subscribe by its token or by what the backend says, or refuse it."""
+    command = effect.command
+    try:
+        if effect.ask_backend:
+            answer = await ask_to_subscribe(client, command)
+            terms = None if isinstance(answer, ErrorReply) else _terms_of_backend(command.channel, answer)
+            refusal = answer if isinstance(answer, ErrorReply) else None
+        else:
+            terms, refusal = await _terms(client, command.channel, command.token), None
+    except EndedError:
+        return
+    except (TidingsError, OSError) as error:
+        terms, refusal = None, reply_of(_of_subscribe(known(error)))
+    if refusal is not None:
+        client.run(client.connection.of_channel(lambda members: members.not_admitted(command, refusal)))
+        return
+    moment = client.replica.moment()
+    client.run(client.connection.of_channel(lambda members: members.admitted(command, terms, moment)))
+
+
+def _terms_of_backend(channel: str, answer: SubscribeAnswer) -> Terms:
+    return Terms(channel, answer.info, answer.data, answer.override, answer.expires_at)
+
+
+def _of_subscribe(error: TidingsError) -> TidingsError:
+    """Return what a subscribe is answered with: a token that is no good gives no permission."""
+    return TidingsError(Code.PERMISSION_DENIED) if error.code is Code.CREDENTIAL_INVALID else error
+
+
+async def renew(client: Participant, effect: Renew) -> None:
+    """Take a subscription's new token, or refuse it."""
+    command = effect.command
+    try:
+        terms = await _terms(client, command.channel, command.token)
+    except (TidingsError, OSError) as error:
+        failure = known(error)
+        client.run(client.connection.of_channel(lambda members: members.not_renewed(command, failure)))
+        return
+    moment = client.replica.moment()
+    client.run(client.connection.of_channel(lambda members: members.renewed(command, terms, moment)))
+
+
+async def _terms(client: Participant, channel: str, token: str) -> Terms | None:
+    asking = client.connection.asking
+    assert asking is not None  # noqa: S101 (asked of connected clients alone)
+    claims = await client.replica.authenticator.subscription(asking.organization, token)
+    return terms_of(claims, principal_of(client), channel, client.client_id)

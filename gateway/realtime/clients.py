@@ -1,0 +1,156 @@
+"""The clients of one replica, and the orders that are carried out on them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+import structlog
+
+from core.auth.override import read_override
+from core.auth.principal import Principal
+from core.auth.revocation import Revocation
+from core.connections.admission import Terms
+from core.connections.codes import INVALID_TOKEN
+from core.connections.frames import Subscribe as SubscribeCommand
+from core.connections.moment import Moment
+from core.connections.orders import (
+    Disconnect,
+    Order,
+    Refresh,
+    Revoke,
+    Subscribe,
+    Unsubscribe,
+    Who,
+    decode_order,
+)
+from core.errors import TidingsError
+from core.instants import Instant, from_seconds
+from core.streams.event import ClientInfo
+from core.streams.position import Position
+from gateway.realtime.client import Client
+from gateway.realtime.feed import Feed
+from gateway.realtime.participant import info_of
+from gateway.realtime.presence import Member
+
+
+class Clients:
+    """All of them, by their ids; those whose commands come by other requests by their sessions, too."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Client] = {}
+        self._sessions: dict[str, Client] = {}
+        self._journal = structlog.get_logger()
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def add(self, client: Client) -> None:
+        """Take a new one in."""
+        self._clients[client.client_id] = client
+        if client.session:
+            self._sessions[client.session] = client
+
+    def remove(self, client: Client) -> None:
+        """Forget one whose transport ended."""
+        self._clients.pop(client.client_id, None)
+        if client.session:
+            self._sessions.pop(client.session, None)
+
+    def all(self) -> list[Client]:
+        """Return all of them."""
+        return list(self._clients.values())
+
+    def of_session(self, session: str) -> Client | None:
+        """Return the client of a session, if it is connected here."""
+        return self._sessions.get(session)
+
+    def find(self, client_id: str) -> Client | None:
+        """Return the client with an id, if it is connected here."""
+        return self._clients.get(client_id)
+
+    def of_feed(self, feed: Feed) -> list[Client]:
+        """Return the connected clients of one organization."""
+        return [client for client in self._clients.values() if client.feed is feed]
+
+    def members(self) -> Iterator[Member]:
+        """Yield who is present in which channel by way of this replica."""
+        for client in self.all():
+            asking, subscriptions = client.connection.asking, client.connection.subscriptions
+            if asking is None or subscriptions is None or client.feed is None:
+                continue
+            if client.counted:
+                yield Member(
+                    client.feed.organization_id, client.counted, ClientInfo(client.user, client.client_id)
+                )
+            for channel in subscriptions:
+                grant = subscriptions.grant(channel)
+                if grant is not None and grant.presence:
+                    yield Member(client.feed.organization_id, channel, info_of(client, grant.info))
+
+    def broken(self, feed: Feed) -> None:
+        """The log lost continuity, or a hole can't be filled: every subscriber of the feed is told."""
+        for client in self.of_feed(feed):
+            client.broken(feed)
+
+    def ordered(self, feed: Feed, order: bytes) -> None:
+        """Carry out an order about connections of the feed's organization."""
+        try:
+            self._carry_out(feed, decode_order(order))
+        except (msgspec.DecodeError, TidingsError):
+            self._journal.exception("order.unread")  # of a process of another version
+
+    def _carry_out(self, feed: Feed, order: Order) -> None:
+        who = order.who
+        for client in self._meant(feed, who):
+            connection = client.connection
+            match order:
+                case Disconnect(code=code, reason=reason):
+                    client.end(code, reason)
+                case Unsubscribe():
+                    client.evict(order.channel, order.code)
+                case Subscribe():
+                    self._subscribe(client, order)
+                case Refresh():
+                    self._refresh(client, order)
+                case Revoke():
+                    asking = connection.asking
+                    if asking is not None and _is_revoked(asking.principal, order):
+                        client.end(INVALID_TOKEN)
+
+    def _meant(self, feed: Feed, who: Who) -> list[Client]:
+        if who.client:
+            one = self._clients.get(who.client)
+            found = [] if one is None or one.feed is not feed else [one]
+        else:
+            found = self.of_feed(feed)
+        return [client for client in found if who.means(client.user, client.client_id, client.session)]
+
+    def _subscribe(self, client: Client, order: Subscribe) -> None:
+        since = None if order.since_offset < 0 else Position(order.since_epoch, order.since_offset)
+        ends = from_seconds(order.expire_at_s) if order.expire_at_s else None
+        terms = Terms(order.channel, order.info, order.data, read_override(order.override), ends)
+        command = SubscribeCommand(0, order.channel, since)
+        moment = client.replica.moment()
+        client.run(client.connection.of_channel(lambda members: members.added(command, terms, moment)))
+
+    def _refresh(self, client: Client, order: Refresh) -> None:
+        asking = client.connection.asking
+        if asking is None:
+            return
+        now = client.replica.moment()
+        client.run(client.connection.prolonged(_changed(asking.principal, order, now), now))
+
+
+def _is_revoked(principal: Principal, order: Revoke) -> bool:
+    revocation = Revocation(order.who.user, from_seconds(order.before_s), order.token_id)
+    return principal.kind == "user" and revocation.means(
+        principal.id, principal.token_id, principal.issued_at
+    )
+
+
+def _changed(principal: Principal, order: Refresh, now: Moment) -> Principal | None:
+    """Return the caller with its new expiry; None: it is over."""
+    ends: Instant | None = from_seconds(order.expire_at_s) if order.expire_at_s else None
+    if order.expired or (ends is not None and ends <= now.wall):
+        return None
+    return replace(principal, expires_at=ends, info=order.info or principal.info)

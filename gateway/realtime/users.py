@@ -1,0 +1,54 @@
+"""How many connections a user has, on whatever replica: limited, or only one."""
+
+from typing import Final
+
+from core.auth.principal import Organization, Principal
+from core.connections.codes import CONNECTION_LIMIT
+from core.connections.orders import ORDER, Disconnect, Who, encode_order
+from core.errors import TidingsError
+from core.streams.command import Command, Publish
+from core.streams.event import ClientInfo
+from gateway.realtime.feed import Feed
+from gateway.realtime.participant import Participant
+
+MARK: Final = "\x00user:"
+"""Connections are counted where presence is kept, under names that no channel can have."""
+
+
+async def admit_user(
+    client: Participant, feed: Feed, principal: Principal, organization: Organization
+) -> bool:
+    """Count one more connection of a user; False: he may not have so many.
+
+    Where there is to be only one, the others are ended. While the cache does not answer nobody is refused.
+    """
+    options = organization.channels.clients
+    if principal.kind != "user" or not principal.id:
+        return True
+    personal = options.user_personal_channel
+    if personal.enabled and personal.single_connection:
+        _end_others(client, feed, principal.id)
+    if not options.connections_per_user_max:
+        return True
+    client.counted = f"{MARK}{principal.id}"
+    roster, organization_id = client.replica.roster, feed.organization_id
+    await roster.enter(organization_id, client.counted, ClientInfo(principal.id, client.client_id))
+    try:
+        count = await roster.count(organization_id, client.counted)
+    except TidingsError:
+        return True
+    return count.clients <= options.connections_per_user_max
+
+
+def _end_others(client: Participant, feed: Feed, user: str) -> None:
+    replica = client.replica
+    order = Disconnect(Who(user, spared=(client.client_id,)), CONNECTION_LIMIT)
+    word = Publish(("",), encode_order(order), ephemeral=True, kind=ORDER)
+    replica.submit(Command(feed.organization_id, replica.entropy.id(), word, replica.deadline_ms))
+
+
+def uncount(client: Participant, feed: Feed) -> None:
+    """A connection that was counted is over."""
+    if client.counted:
+        client.replica.roster.leave(feed.organization_id, client.counted, client.client_id)
+        client.counted = ""

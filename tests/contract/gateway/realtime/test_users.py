@@ -1,0 +1,65 @@
+"""How many connections a user may have, on whatever replica."""
+
+from typing import Any
+
+import msgspec
+
+from core.channels.namespace import PersonalChannel
+from tests.helpers.cache import cache_server
+from tests.helpers.eventually import eventually
+from tests.helpers.loop import run
+from tests.helpers.realtime import Realtimes, Speaker, realtime_of
+
+
+async def choose(realtimes: Realtimes, **options: Any) -> None:
+    await realtimes.rules.change_organization(
+        realtimes.organization.organization_id,
+        lambda stored: msgspec.structs.replace(stored.options, **options),
+    )
+
+
+def test_a_user_has_so_many_connections_and_a_closed_one_makes_room(database_url: str) -> None:
+    async def scenario() -> None:
+        async with cache_server() as cache, realtime_of(database_url, cache_url=cache.url) as realtimes:
+            await choose(realtimes, connections_per_user_max=2)
+            ann, bob = realtimes.token("ann"), realtimes.token("bob")
+            async with Speaker(realtimes.url, ann), Speaker(realtimes.url, bob):
+                async with Speaker(realtimes.url, ann):
+                    third = Speaker(realtimes.url)
+                    async with third:
+                        await third.say({"id": 1, "connect": {"token": ann}})
+                        assert await third.closed() == (3504, "connection limit")
+                assert await eventually(lambda: realtimes.server.sockets == 2, within_s=5)
+                async with Speaker(realtimes.url, ann) as again:
+                    assert "history" in await again.ask({"id": 2, "history": {"channel": "news"}})
+
+    run(scenario())
+
+
+def test_without_a_cache_nobody_is_refused(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url) as realtimes:
+            await choose(realtimes, connections_per_user_max=1)
+            ann = realtimes.token("ann")
+            async with Speaker(realtimes.url, ann), Speaker(realtimes.url, ann) as second:
+                assert "history" in await second.ask({"id": 2, "history": {"channel": "news"}})
+
+    run(scenario())
+
+
+def test_where_there_is_to_be_one_connection_a_new_one_ends_the_others(database_url: str) -> None:
+    async def scenario() -> None:
+        async with realtime_of(database_url) as realtimes:
+            personal = PersonalChannel(enabled=True, single_connection=True)
+            await choose(realtimes, user_personal_channel=personal)
+            ann, bob = realtimes.token("ann"), realtimes.token("bob")
+            async with (
+                Speaker(realtimes.url, bob) as other,
+                Speaker(realtimes.url, ann) as first,
+                Speaker(realtimes.url, ann) as second,
+            ):
+                assert await first.closed() == (3504, "connection limit")
+                for speaker in (other, second):
+                    assert "history" in await speaker.ask({"id": 2, "history": {"channel": "news"}})
+
+    run(scenario())
