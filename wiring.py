@@ -26,6 +26,7 @@ from adapters.postgres.auth import AuthStore
 from adapters.postgres.backend import BackendStore
 from adapters.postgres.channels import ChannelFloors, ChannelReader
 from adapters.postgres.commit import CommitConnection
+from adapters.postgres.cursors import CursorStore
 from adapters.postgres.faults import UNREACHABLE, may_pass
 from adapters.postgres.maintenance import require_today
 from adapters.postgres.moving import Mover
@@ -291,6 +292,7 @@ def _api_parts(
         rules=RuleStore(readers.database),
         backends=BackendStore(readers.database, Sealer(read_key(kek_file(settings)), SystemEntropy())),
         presence=PresenceReader(readers.cache, settings.presence, SystemClock()),
+        channel_cursors=CursorStore(readers.database, retention_days=settings.log.retention_days),
         server_api=ServerApiStore(readers.database, Sealer(read_key(kek_file(settings)), SystemEntropy())),
         floors=ChannelFloors(readers.database),
         nodes=NodeBoard(readers.cache, SystemClock()),

@@ -111,6 +111,31 @@ def refusal_to_see_presence(
     return None if allowed else _DENIED
 
 
+def refusal_to_acknowledge(
+    principal: Principal,
+    organization: Organization,
+    channel: str,
+    known: Namespaces,
+    *,
+    is_subscribed: bool = False,
+) -> Code | None:
+    """Return why this caller may not say what it has got and read of the channel, or None.
+
+    A user may wherever it gets to see the publications; nobody else is told apart from others.
+    """
+    options = _options_or_refusal(organization, channel, known)
+    if isinstance(options, Code):
+        return options
+    if principal.kind != "user" or not principal.id:
+        return _DENIED
+    may_read = options.history != "off" and _may_read_history(
+        principal, organization, channel, options, is_subscribed=is_subscribed
+    )
+    # Where a backend is asked, only who was let in has been allowed.
+    may_enter = not options.subscribe_proxy and _may_enter(principal, organization, channel, options)
+    return None if is_subscribed or may_read or may_enter else _DENIED
+
+
 def refusal_of_data(options: Options, data: bytes) -> Code | None:
     """Return why this can't be published where these options hold, or None.
 

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 
 from adapters.postgres.backend import BackendStore
 from adapters.postgres.channels import ChannelFloors, ChannelReader
+from adapters.postgres.cursors import CursorStore
 from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.resources import ResourceReader
 from adapters.postgres.server_api import ServerApiStore
@@ -34,6 +35,7 @@ from gateway.api.centrifugo.publishing import Publishing
 from gateway.api.centrifugo.reading import Reading
 from gateway.api.centrifugo.server import CentrifugoApi
 from gateway.api.channels import Channels
+from gateway.api.cursors import ChannelCursors
 from gateway.api.installation import Installation
 from gateway.api.namespaces import Namespaces
 from gateway.api.organization import OwnOrganization
@@ -68,6 +70,7 @@ class ApiParts:
     backends: BackendStore
     tokens: TokenStore
     presence: PresenceReader
+    channel_cursors: CursorStore
     server_api: ServerApiStore
     floors: ChannelFloors
     nodes: NodeBoard
@@ -110,6 +113,7 @@ def routes(parts: ApiParts, metrics: RequestMetrics) -> list[Route]:
         *Streams(parts.log, parts.feed, cursors, settings.api.page_bytes_max).routes(),
         *channels.routes(),
         *presence.routes(),
+        *ChannelCursors(parts.channel_cursors, parts.authenticator, parts.catalog, cursors).routes(),
         *Namespaces(parts.rules, parts.authenticator, parts.catalog, cursors).routes(),
         *OwnOrganization(parts.rules).routes(),
         *OwnBackend(parts.backends, parts.entropy, settings.backend).routes(),

@@ -18,6 +18,7 @@ from adapters.entropy import SystemEntropy
 from adapters.postgres.auth import AuthStore, Options
 from adapters.postgres.backend import BackendStore
 from adapters.postgres.channels import ChannelFloors, ChannelReader
+from adapters.postgres.cursors import CursorStore
 from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
 from adapters.postgres.resources import ResourceReader
@@ -164,6 +165,7 @@ async def rest_of(
             backends=BackendStore(database, Sealer(bytes(32), entropy)),
             tokens=store.tokens,
             presence=PresenceReader(cache, whole.presence, clock),
+            channel_cursors=CursorStore(database, retention_days=days),
             server_api=ServerApiStore(database, Sealer(bytes(32), entropy)),
             floors=ChannelFloors(database),
             nodes=NodeBoard(cache, clock),

@@ -113,15 +113,16 @@ def test_acknowledgements_of_one_tick_share_a_statement_and_each_gets_its_own_an
         org, other = await channel_of(database_url, *"aaa"), await channel_of(database_url, "a")
         database = await Counting.open(database_url, 4)
         store = CursorStore(database, retention_days=DAYS)
-        found = await asyncio.gather(
+        asked = [
             moved(store, org, 1, 0),
             moved(store, org, 0, 2),
             moved(store, org, 0, 9),
             moved(store, org, 3, 0, "bob"),
             moved(store, other, 0, 1),
             moved(store, other, 0, 2),
-        )
-        assert found == [(2, 2, 1), (2, 2, 1), None, (3, 0, 3), (1, 1, 0), None]
+        ]
+        expected = [(2, 2, 1), (2, 2, 1), None, (3, 0, 3), (1, 1, 0), None]
+        assert list(await asyncio.gather(*asked)) == expected
         assert database.transactions == 1
         await asyncio.gather(*(moved(store, org, 1, 0, f"user {number}") for number in range(501)))
         assert database.transactions == 3
@@ -238,9 +239,6 @@ def test_a_sweep_deletes_what_counts_like_nothing_and_no_other(database_url: str
                 database_url,
                 "UPDATE stream_heads SET epoch = 'other' WHERE organization_id = $1",
                 uuid.UUID(bytes=reset),
-            )
-            left = (
-                'SELECT array_agg(channel || \' \' || "user" ORDER BY channel, "user") FROM channel_cursors'
             )
             await sweep_cursors(database, retention_days=DAYS, page=2)
             assert len(await execute(database_url, LEFT)) == 5

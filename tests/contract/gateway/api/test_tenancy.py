@@ -74,6 +74,7 @@ def one(collection: str, body: dict[str, Any], name: str) -> dict[tuple[str, str
 KEY = {"idempotency_key": "{key}"}
 SAME, KNOWN = {"if_match": '"r1"'}, {"if_none_match": '"r1"'}
 NAMESPACE = "/v1/channel_namespaces/{name:str}"
+READER = "/v1/channels/{channel:str}/cursors/{user:str}"
 SIGNED = {"secret": "whsec_" + "AAAA" * 8}
 ROOM, TEXT = {"name": "x"}, {"room_id": "ext:theirs", "text": "x"}
 TAKEN = [
@@ -114,6 +115,19 @@ PROBES: Final[dict[tuple[str, str], list[Probe]]] = {
     ),
     ("/v1/channels/{channel:str}/presence/stats", "GET"): [
         Probe(200, "/v1/channels/club:{channel}/presence/stats")
+    ],
+    ("/v1/channels/{channel:str}/cursors", "GET"): [
+        *nothing_there("/v1/channels/{channel}/cursors", "limit=1000"),
+        Probe(400, "/v1/channels/{channel}/cursors?limit=1&cursor={readers}"),
+    ],
+    (READER, "GET"): [Probe(200, "/v1/channels/{channel}/cursors/{word}")],
+    (READER, "PUT"): [
+        Probe(422, "/v1/channels/{channel}/cursors/{word}", {"read_offset": 1}, KEY),
+        Probe(200, "/v1/channels/{channel}/cursors/{word}", {"read_offset": 0}),
+    ],
+    ("/v1/users/{user:str}/cursors", "GET"): [
+        *nothing_there("/v1/users/{word}/cursors", "limit=1000"),
+        Probe(400, "/v1/users/{word}/cursors?limit=1&cursor={readings}"),
     ],
     ("/v1/publish", "POST"): [
         Probe(200, "/v1/publish", {"items": [{"channel": "{channel}", "data": 1}]}),
@@ -216,6 +230,10 @@ def served() -> set[tuple[str, str]]:
         backends=nothing,
         tokens=nothing,
         presence=nothing,
+        channel_cursors=nothing,
+        server_api=nothing,
+        floors=nothing,
+        nodes=nothing,
         cursor_key=bytes(32),
         is_ready=nothing,
         clock=nothing,
@@ -233,6 +251,9 @@ async def things_of(api: Rest) -> Names:
     await api.post("/v1/messages", {"room_id": room["id"], "text": "secret"})
     for _ in range(2):
         await api.post("/v1/channels/news/publications", {"data": "secret"})
+    await api.post("/v1/channels/oldnews/publications", {"data": "secret"})
+    for channel, user in (("news", "secret"), ("news", "secrets"), ("oldnews", "secret")):
+        await api.call("PUT", f"/v1/channels/{channel}/cursors/{user}", {"read_offset": 1})
     for name in ("chatter", "gossip"):
         await api.call("PUT", f"/v1/channel_namespaces/{name}", {"channel_regex": "secret"})
     await api.call("PATCH", "/v1/organization", {"user_personal_channel": {"namespace": "secret"}})
@@ -248,6 +269,8 @@ async def things_of(api: Rest) -> Names:
             ("messages", "messages"),
             ("publications", "channels/news/publications"),
             ("namespaces", "channel_namespaces"),
+            ("readers", "channels/news/cursors"),
+            ("readings", "users/secret/cursors"),
         )
     }
     return {
@@ -272,7 +295,8 @@ def with_key() -> Names:
 def nobodys(ours: Names, cursor: str) -> Names:
     """Return names of the same form that nobody has given to anything, and a cursor of another list."""
     never = {name: ours[name][:-4] + "0000" for name in ("room", "message", "event")}
-    cursors = dict.fromkeys(("rooms", "messages", "publications", "events", "namespaces"), cursor)
+    lists = ("rooms", "messages", "publications", "events", "namespaces", "readers", "readings")
+    cursors = dict.fromkeys(lists, cursor)
     return {
         **never,
         **cursors,
@@ -314,7 +338,10 @@ class Stranger:
 
 async def all_of(api: Rest) -> list[bytes]:
     """Return everything that our organization has."""
-    lists = ("rooms", "messages", "events", "channels/news/publications", "channel_namespaces")
+    lists = (
+        *("rooms", "messages", "events", "channels/news/publications", "channel_namespaces"),
+        *("channels/news/cursors", "users/secret/cursors"),
+    )
     pages = [(await api.get(f"/v1/{path}?limit=100")).raw for path in lists]
     own = ("organization", "organization/backend", "organization/token_keys")
     return [*pages, *[(await api.get(f"/v1/{path}")).raw for path in own]]

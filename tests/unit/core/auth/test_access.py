@@ -12,6 +12,7 @@ from core.auth.access import (
     may_recover,
     may_see_who_comes,
     refusal_of_data,
+    refusal_to_acknowledge,
     refusal_to_publish,
     refusal_to_read_history,
     refusal_to_read_log,
@@ -70,6 +71,7 @@ ASKED = [
     refusal_to_read_history,
     refusal_to_read_log,
     refusal_to_see_presence,
+    refusal_to_acknowledge,
 ]
 
 
@@ -367,3 +369,34 @@ def test_no_option_lets_a_client_into_a_private_channel_without_a_token(
 def test_our_own_options_are_open_for_reading() -> None:
     assert refusal_of_data(OWN, b"x") is Code.VALIDATION_FAILED
     assert may_recover(USER, PLAIN, "room:1", OWN)
+
+
+def acknowledging(
+    principal: Principal, options: Options, channel: str = "chat:1", **how: bool
+) -> Code | None:
+    organization = replace(PLAIN, channels=ChannelRules(namespaces={"chat": options}))
+    return refusal_to_acknowledge(principal, organization, channel, KNOWN, **how)
+
+
+def test_a_user_acknowledges_where_it_may_subscribe_or_read_or_is_subscribed() -> None:
+    enters = Options(allow_subscribe_for_client=True)
+    reads = Options(history="whole", allow_history_for_client=True)
+    assert acknowledging(USER, enters) is None
+    assert acknowledging(USER, reads) is None
+    assert acknowledging(USER, replace_options(reads, history="off")) is Code.PERMISSION_DENIED
+    assert acknowledging(USER, Options()) is Code.PERMISSION_DENIED
+    assert acknowledging(USER, Options(), is_subscribed=True) is None
+    assert acknowledging(USER, enters, "$chat:1") is Code.PERMISSION_DENIED
+    assert acknowledging(USER, enters, "$chat:1", is_subscribed=True) is None
+
+
+def test_where_the_backend_lets_users_in_only_those_inside_acknowledge() -> None:
+    asked = Options(allow_subscribe_for_client=True, subscribe_proxy=True)
+    assert acknowledging(USER, asked) is Code.PERMISSION_DENIED
+    assert acknowledging(USER, asked, is_subscribed=True) is None
+
+
+@pytest.mark.parametrize("principal", [READER, WRITER, OTHER, NOBODY, replace(USER, id="")])
+def test_only_a_user_with_a_name_acknowledges(principal: Principal) -> None:
+    for options in (OWN, Options(allow_subscribe_for_client=True, allow_subscribe_for_anonymous=True)):
+        assert acknowledging(principal, options, is_subscribed=True) is Code.PERMISSION_DENIED
