@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import alone, fanout, growth, idle, open_loop, publishes, rest
+from bench import alone, connects, fanout, growth, idle, open_loop, publishes, rest
 from bench.counter import raise_descriptor_limit
 from bench.figure import Column, Figure, markdown, median, table
 from bench.machine import ROOT, Machine, describe
@@ -18,6 +18,7 @@ from bench.wire import LoadError
 
 QUESTIONS: dict[str, Callable[[Place, float], Sequence[Figure]]] = {
     "idle": idle.figures,  # first: what other loads have made a process allocate is no socket's
+    "connects": connects.figures,
     "alone": alone.figures,
     "publishes": publishes.figures,
     "fanout": fanout.figures,

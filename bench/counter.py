@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
+from bench.opening import open_sockets
 from bench.slots import Slots, Stage
-from bench.wire import MARK, PING_FRAME, PONG_FRAME, Door, LoadError, open_sockets
+from bench.wire import Door, LoadError
 
 # Small enough to stay in a core's own cache: with 1 MiB the same machine counted a third less.
 BUFFER_BYTES = 131_072
@@ -17,7 +18,6 @@ BUFFER_BYTES = 131_072
 PAUSE_S = 0.005
 BUSY = 5_000
 """With as many publications in one round nobody waits: reading is what limits then."""
-_OVERLAP = len(MARK) - 1
 
 
 def raise_descriptor_limit() -> None:
@@ -29,9 +29,12 @@ def raise_descriptor_limit() -> None:
 class Tally:
     """Counts publications in a stream of bytes that arrives in arbitrary pieces, over one shared buffer."""
 
-    def __init__(self) -> None:
-        self._buffer = bytearray(_OVERLAP + BUFFER_BYTES)
-        self._room = memoryview(self._buffer)[_OVERLAP:]
+    def __init__(self, door: Door) -> None:
+        self._mark = door.mark
+        self._ping, self._pong = door.encoding.ping, door.encoding.pong
+        self._overlap = len(self._mark) - 1
+        self._buffer = bytearray(self._overlap + BUFFER_BYTES)
+        self._room = memoryview(self._buffer)[self._overlap :]
         self._ends: dict[int, bytes] = {}
 
     def read(self, one: socket.socket) -> int:
@@ -47,15 +50,16 @@ class Tally:
         size = one.recv_into(self._room)
         if size == 0:
             raise ConnectionError
-        buffer = self._buffer
-        buffer[:_OVERLAP] = self._ends.get(descriptor, b"\0" * _OVERLAP)
-        end = _OVERLAP + size
-        self._ends[descriptor] = bytes(buffer[end - _OVERLAP : end])
-        found = buffer.count(MARK, 0, end)
+        buffer, begin = self._buffer, self._overlap
+        buffer[:begin] = self._ends.get(descriptor, b"\0" * begin)
+        end = begin + size
+        self._ends[descriptor] = bytes(buffer[end - begin : end])
+        found = buffer.count(self._mark, 0, end)
         # A ping is a frame of its own; it may follow or lead publications that arrived together with it.
-        # Byte 0x81 before byte 2 is no valid JSON, so nothing else looks like it.
-        if buffer[end - 4 : end] == PING_FRAME or buffer[_OVERLAP : _OVERLAP + 4] == PING_FRAME:
-            one.send(PONG_FRAME)
+        # Byte 0x81 before byte 2 is no valid JSON, and no publication in protobuf ends in 0, so nothing
+        # else looks like it.
+        if buffer.endswith(self._ping, begin, end) or buffer.startswith(self._ping, begin, end):
+            one.send(self._pong)
         return found
 
 
@@ -75,7 +79,7 @@ def count(
     poller = select.epoll()
     for descriptor in by_descriptor:
         poller.register(descriptor, select.EPOLLIN)
-    tally, delivered, closed = Tally(), 0, 0
+    tally, delivered, closed = Tally(door), 0, 0
     while slots.stage != Stage.END:
         before = delivered
         for descriptor, _ in poller.poll(0.2, 16_384):

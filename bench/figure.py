@@ -16,6 +16,7 @@ class Figure:
     `cpu` is what the generator and the rest of the machine used per second of the measured part. `fault`
     says why the figure is not valid (a publication missing, a socket closed, a generator that lagged).
     `first` says that only the first run counts: what it makes a process allocate later runs find there.
+    `note` stands beside the value: under which conditions it was found.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Figure:
     cpu: Cpu = NO_CPU
     fault: str = ""
     first: bool = False
+    note: str = ""
 
     @property
     def reached(self) -> bool:
@@ -100,8 +102,9 @@ def _floor(figure: Figure) -> str:
 
 
 def _plain(figure: Figure) -> str:
+    note = f" ({figure.note})" if figure.note else ""
     below = "" if figure.reached else f" ✗ {figure.fault}".rstrip()
-    return figure.text + below
+    return figure.text + note + below
 
 
 def _cell(figure: Figure) -> str:

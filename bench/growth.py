@@ -7,10 +7,11 @@ from socket import socket
 from bench.exchange import Requests, call
 from bench.figure import Figure
 from bench.load import Load, counting, judged, run
+from bench.opening import open_sockets
 from bench.organizations import keys_of_others
 from bench.place import Place
 from bench.slots import Slots
-from bench.wire import Door, open_sockets
+from bench.wire import Door
 
 CHANNELS_PER_SOCKET = 100
 CHANNELS_PER_EVENT = 1_000

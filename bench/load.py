@@ -4,12 +4,13 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TypedDict
 
 from bench.counter import count
+from bench.encoding import JSON
 from bench.machine import Cpu, CpuMeter
 from bench.publisher import Driven, Work, publish
 from bench.slots import Slots, Stage
@@ -27,7 +28,7 @@ class Load:
     """Who subscribes to what, and what is published.
 
     Subscriber n and publisher n use channel n modulo `channels`. Of the subscribers, up to four measure
-    latency as well; the others only count.
+    latency as well, in JSON and without wishes; the others only count.
     """
 
     subscribers: int
@@ -74,7 +75,8 @@ def run(door: Door, load: Load, seconds: float) -> Measured:
             probe_channels=[load.channel(n) for n in range(probes)],
         )
         here, there = _FORK.Pipe()
-        driver = _FORK.Process(target=publish, args=(door, work, slots, len(parts), there))
+        plain = replace(door, encoding=JSON, wish={})
+        driver = _FORK.Process(target=publish, args=(plain, work, slots, len(parts), there))
         driver.start()
         there.close()  # so that the end of the process is heard
         try:

@@ -31,6 +31,11 @@ class Place:
         """The port that sockets are opened at."""
         return self.door.address[1]
 
+    @property
+    def replica_port(self) -> int:
+        """The port that the replicas of `realtime` listen on."""
+        return self.socket_port + WEBSOCKET_PORT_OFFSET if self.is_edge else self.socket_port
+
 
 def places(
     data_dir: Path, *, url: str = "", key: str = "", sockets: str = "", straight_only: bool = False

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from bench.counter import raise_descriptor_limit
+from bench.encoding import JSON
+from bench.opening import open_sockets
 from bench.quantiles import Quantiles, quantiles
 from bench.slots import Slots, Stage
-from bench.wire import MARK, PING_FRAME, PONG_FRAME, Door, LoadError, Readable, frame, open_sockets
+from bench.wire import MARK, Door, LoadError, Readable, frame
 
 REPLY = b'"publish":'
 REFUSAL = b'"error":'
@@ -163,8 +165,8 @@ def _read(one: socket.socket) -> bytes:
     piece = one.recv(READ_BYTES)
     if not piece:
         raise LoadError("the server closed the socket of a publisher, or of a subscriber beside it")
-    if piece.startswith(PING_FRAME) or piece.endswith(PING_FRAME):
-        one.send(PONG_FRAME)
+    if piece.startswith(JSON.ping) or piece.endswith(JSON.ping):
+        one.send(JSON.pong)
     return piece
 
 
