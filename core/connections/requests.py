@@ -6,6 +6,7 @@ from core.auth.access import (
     refusal_to_read_history,
     refusal_to_see_presence,
 )
+from core.channels.namespace import Options
 from core.connections.admission import Asking
 from core.connections.effects import Read, See, Send, Write
 from core.connections.frames import ErrorReply, History, Presence, PresenceStats, Publish
@@ -16,9 +17,9 @@ from core.streams.idempotency import is_key
 Request = Publish | History | Presence | PresenceStats
 
 
-def refused(id_: int, code: Code) -> Send:
-    """Return the error reply of a refusal."""
-    return Send(id_, ErrorReply(REGISTRY[code].realtime))
+def refused(id_: int, code: Code, channel: str = "") -> Send:
+    """Return the error reply of a refusal; with a `channel`, of the subscribe to it."""
+    return Send(id_, ErrorReply(REGISTRY[code].realtime), channel)
 
 
 def effect_of(
@@ -52,7 +53,7 @@ def _publish(asking: Asking, command: Publish, *, is_subscribed: bool, is_json_g
     asks_backend = options.publish_proxy and asking.principal.kind != "key"
     if refusal is Code.PERMISSION_DENIED and asks_backend:
         refusal = None  # it is the backend that decides
-    if refusal in (None, Code.PERMISSION_DENIED) and _is_bad(asking, command):
+    if refusal in (None, Code.PERMISSION_DENIED) and _is_bad(options, command, is_json_given=is_json_given):
         refusal = Code.VALIDATION_FAILED  # a bad request, to whomever
     if refusal is not None:
         return refused(command.id, refusal)
@@ -65,7 +66,9 @@ def _publish(asking: Asking, command: Publish, *, is_subscribed: bool, is_json_g
     )
 
 
-def _is_bad(asking: Asking, command: Publish) -> bool:
-    options = asking.options_of(command.channel)
-    bad_key = bool(command.idempotency_key) and not is_key(command.idempotency_key)
-    return bad_key or options is None or refusal_of_data(options, command.data) is not None
+def _is_bad(options: Options, command: Publish, *, is_json_given: bool) -> bool:
+    if command.idempotency_key and not is_key(command.idempotency_key):
+        return True
+    if is_json_given and command.data:  # whatever parsed it found JSON: it is not parsed again
+        return options.publication_data_format == "json_object" and command.data.lstrip()[:1] != b"{"
+    return refusal_of_data(options, command.data) is not None

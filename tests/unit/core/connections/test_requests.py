@@ -96,7 +96,7 @@ def test_a_key_publishes_by_its_scope_alone() -> None:
 def test_the_backend_decides_about_publishes_where_it_is_asked_and_not_about_bad_ones() -> None:
     options, command = Options(publish_proxy=True, publication_data_format="json"), publish()
     assert of(command, options) == Write(command, ask_backend=True)
-    assert of(publish(b"\0"), options) == error(4, 107)
+    assert of(publish(b"\0"), options, is_json=False) == error(4, 107)
     assert of(command, replace_options(options, allow_publish_for_client=True)) == Write(
         command, ask_backend=True
     )
