@@ -31,7 +31,7 @@ Heard = tuple[Any, ...]
 BACK = {"recover": True, "epoch": "{epoch}"}
 CHANNEL = {"channel": "{channel}"}
 BAD_TOKEN, BAD_REQUEST = (3500, "invalid token"), (3501, "bad request")
-NOT_AVAILABLE = 108
+BAD_DATA, NOT_AVAILABLE = 107, 108
 
 PROBES: Final[dict[str, list[tuple[dict[str, Any], Any]]]] = {
     # In place of the id of an organization, one that never was; its tokens are the stranger's to sign.
@@ -58,7 +58,11 @@ PROBES: Final[dict[str, list[tuple[dict[str, Any], Any]]]] = {
     ],
     "presence": [(CHANNEL, NOT_AVAILABLE)],
     "presence_stats": [(CHANNEL, NOT_AVAILABLE)],
-    "rpc": [({"method": "read", "data": {"channel": "{channel}"}}, NOT_AVAILABLE)],
+    "rpc": [
+        ({"method": "read", "data": {"channel": "{channel}"}}, NOT_AVAILABLE),
+        ({"method": "tidings.ack", "data": {"channel": "{channel}", "offset": 0}}, "rpc"),
+        ({"method": "tidings.ack", "data": {"channel": "{channel}", "offset": 1}}, BAD_DATA),
+    ],
     "send": [({"data": {"channel": "{channel}"}}, (3508, "not available"))],
     "sub_refresh": [({**CHANNEL, "token": "{user}"}, BAD_REQUEST)],
     "ping": [({}, BAD_REQUEST)],
@@ -153,7 +157,8 @@ def credential(verb: str, stranger: Organization, key: str) -> str:
     """Return what a stranger connects with: the connect command itself is sent bare."""
     if verb == "connect":
         return ""
-    return token_of(stranger.token_secret, stranger.organization_id) if verb == "refresh" else key
+    as_user = verb in ("refresh", "rpc")
+    return token_of(stranger.token_secret, stranger.organization_id) if as_user else key
 
 
 def test_every_command_is_probed() -> None:
