@@ -19,6 +19,7 @@ def read_arguments(partition_id: int, needs: Needs) -> Arguments:
         *_columns(2, ((to_uuid(o), key) for o, key in needs.keys)),
         *_columns(3, ((to_uuid(o), type_, to_uuid(id_)) for o, type_, id_ in needs.resources)),
         *_columns(3, ((to_uuid(o), type_, external) for o, type_, external in needs.externals)),
+        *_columns(2, ((to_uuid(o), channel) for o, channel in needs.versions)),
     )
 
 
@@ -74,6 +75,13 @@ def append_arguments(partition_id: int, epoch: int, append: Append) -> Arguments
         ),
         *_resources(append),
         *_columns(3, ((to_uuid(o), type_, to_uuid(id_)) for o, type_, id_ in append.deletions)),
+        *_columns(
+            4,
+            (
+                (organizations[o], channel, last.version, last.epoch)
+                for (o, channel), last in append.versions.items()
+            ),
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from adapters.postgres.codec import from_timestamp, from_uuid, stream_state
-from core.streams.append import Found, KeyRow, ResourceRow
+from core.streams.append import Found, KeyRow, ResourceRow, Version
 
 
 def found_in(rows: list[Any]) -> Found:
@@ -16,6 +16,8 @@ def found_in(rows: list[Any]) -> Found:
                 found.streams[organization_id] = stream_state(row["a"], row["n"], row["d"], row["t"])
             case "channel":
                 found.channels[organization_id, row["a"]] = row["n"]
+            case "version":
+                found.versions[organization_id, row["a"]] = Version(row["n"], row["b"])
             case "key":
                 found.keys[organization_id, row["a"]] = KeyRow(organization_id, row["a"], row["x"], row["y"])
             case "resource":

@@ -21,6 +21,10 @@ CHANNELS: Final = 500
 """Whose entries are deleted in one statement."""
 EVENTS: Final = 10_000
 """That are deleted in one statement."""
+FORGOTTEN: Final = (
+    "forget_entries", "forget_events", "forget_keys", "forget_floors", "forget_versions", "forget_cursors",
+    "forget_heads",
+)  # fmt: skip
 RENEWAL_S: Final = 30.0
 """In which an owner must have read again what was taken from it."""
 LOOK_S: Final = 0.1
@@ -96,7 +100,7 @@ class Mover:
         await self._empty(key)
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(self._sql["hold_partition"], key)
-            for name in ("forget_entries", "forget_events", "forget_keys", "forget_floors", "forget_heads"):
+            for name in FORGOTTEN:
                 await connection.execute(self._sql[name], key)
             await connection.execute(self._sql["begin_stream"], key, new_epoch(self._entropy))
         # Their memory is of what was; an append by it would fail, but a head would still be told.

@@ -22,6 +22,7 @@ __all__ = [
     "ResourceRow",
     "StreamMove",
     "StreamState",
+    "Version",
 ]
 
 ReferrerKey = tuple[bytes, str, str, str]
@@ -38,6 +39,18 @@ class KeyRow:
     answer: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The newest version of what a channel's publishers publish, and the epoch that they count it in."""
+
+    version: int
+    epoch: str
+
+    def is_above(self, last: "Version | None") -> bool:
+        """Say whether this one comes after the last: in another epoch everything does."""
+        return last is None or last.epoch != self.epoch or last.version < self.version
+
+
 @dataclass(slots=True)
 class StreamState:
     """Where one organization's stream stands, in its owner's memory."""
@@ -49,7 +62,7 @@ class StreamState:
     last_created_at: int = 0
 
 
-NEEDS: Final = ("organizations", "channels", "keys", "resources", "externals", "referrers")
+NEEDS: Final = ("organizations", "channels", "keys", "resources", "externals", "referrers", "versions")
 
 
 @dataclass(slots=True)
@@ -62,6 +75,7 @@ class Needs:
     resources: set[ResourceKey] = field(default_factory=set)
     externals: set[ExternalKey] = field(default_factory=set)
     referrers: set[ReferrerKey] = field(default_factory=set)
+    versions: set[tuple[bytes, str]] = field(default_factory=set)
 
     def add(self, more: "Needs") -> None:
         """Need that, too."""
@@ -76,6 +90,7 @@ class Needs:
             or self.resources
             or self.externals
             or self.referrers
+            or self.versions
         )
 
 
@@ -92,12 +107,13 @@ class Found:
     externals: dict[ExternalKey, ResourceKey] = field(default_factory=dict)
     referrers: dict[ReferrerKey, list[ResourceKey]] = field(default_factory=dict)
     """At most `REFERRERS_MAX` + 1 of each, so that "too many" can be told."""
+    versions: dict[tuple[bytes, str], Version] = field(default_factory=dict)
     asked: Needs = field(default_factory=Needs)
 
     def add(self, needs: Needs, more: "Found") -> None:
         """Take in the answer to one more read."""
         self.asked.add(needs)
-        for name in ("streams", "channels", "keys", "resources", "externals", "referrers"):
+        for name in ("streams", "channels", "keys", "resources", "externals", "referrers", "versions"):
             getattr(self, name).update(getattr(more, name))
 
 
@@ -129,6 +145,8 @@ class Append:
     resources: list[ResourceRow] = field(default_factory=list)
     """Final state of each resource created or changed; one row a resource."""
     deletions: list[ResourceKey] = field(default_factory=list)
+    versions: dict[tuple[bytes, str], Version] = field(default_factory=dict)
+    """The newest version of each channel whose publishers count them."""
 
     def __bool__(self) -> bool:
         return bool(self.streams or self.keys)

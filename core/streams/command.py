@@ -10,7 +10,8 @@ class Publish(Wire, frozen=True, tag_field="operation", tag=0):
     """Append one publication to each of `channels` (1 to 1,000, distinct): one event with several entries.
 
     An ephemeral one is passed on and not stored; `kind` is that of `EphemeralPublication`, `flags` are
-    those of `Event`.
+    those of `Event`. With a `version`, which is for one channel alone, it has no effect (`unchanged`) unless
+    that is above the last one of the same `version_epoch` there.
     """
 
     channels: tuple[str, ...]
@@ -20,6 +21,8 @@ class Publish(Wire, frozen=True, tag_field="operation", tag=0):
     ephemeral: bool = False
     kind: str = ""
     flags: int = 0
+    version: int = 0
+    version_epoch: str = ""
 
 
 class Target(Wire, frozen=True):

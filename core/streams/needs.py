@@ -56,6 +56,10 @@ def needs_of(commands: Iterable[Command], memory: Memory, found: Found, catalog:
             if isinstance(change, Publish):
                 if not change.ephemeral:
                     _need_channels(organization_id, change.channels, memory, found, needs)
+                    if change.version:
+                        needs.versions.update(
+                            {(organization_id, c) for c in change.channels} - found.asked.versions
+                        )
             else:
                 _ResourceNeeds(organization_id, memory, found, catalog, needs).add(change)
     return needs

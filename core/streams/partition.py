@@ -21,6 +21,7 @@ from core.streams.append import (
     ResourceRow,
     StreamMove,
     StreamState,
+    Version,
 )
 from core.streams.changes import Changes
 from core.streams.command import Atomic, Claim, Command, Publish
@@ -137,6 +138,9 @@ class _Batch:
                 EphemeralPublication(command.organization_id, channel, *what) for channel in publish.channels
             ]
             return Committed("published", b"", state.last_seq, state.epoch, self._now)
+        if publish.version and not self._is_newer(command, publish):
+            offset = self._offset(command.organization_id, publish.channels[0])
+            return Committed("unchanged", b"", state.last_seq, state.epoch, self._now, (offset,))
         event = self._log(
             command, event_id, PUBLICATION_CREATED, publish.data, publish.channels, stream, publish=publish
         )
@@ -166,14 +170,9 @@ class _Batch:
         moved = self._append.channels
         entries = []
         for channel in channels:
-            key = (organization_id, channel)
-            offset = moved.get(key)
-            if offset is None:
-                offset = self._memory.offset_of(key)
-                if offset is None:
-                    offset = self._found.channels.get(key, 0)
-            moved[key] = offset + 1
-            entries.append((channel, offset + 1))
+            offset = self._offset(organization_id, channel) + 1
+            moved[organization_id, channel] = offset
+            entries.append((channel, offset))
         info, tags, flags = (publish.info, publish.tags, publish.flags) if publish else (None, None, 0)
         event = Event(
             state.last_seq, event_id, type_, at, data, tuple(entries), info, tags, command.actor,
@@ -182,6 +181,23 @@ class _Batch:
         stream.events.append(event)
         self._append.events.append((organization_id, state.last_day, event))
         return event
+
+    def _offset(self, organization_id: bytes, channel: str) -> int:
+        """Return how far a channel has come in this batch."""
+        key = (organization_id, channel)
+        offset = self._append.channels.get(key)
+        if offset is None:
+            offset = self._memory.offset_of(key)
+        return self._found.channels.get(key, 0) if offset is None else offset
+
+    def _is_newer(self, command: Command, publish: Publish) -> bool:
+        """Say whether a publication's version is above the last, and let it be the last then."""
+        key = (command.organization_id, publish.channels[0])
+        version = Version(publish.version, publish.version_epoch)
+        if not version.is_above(self._append.versions.get(key) or self._found.versions.get(key)):
+            return False
+        self._append.versions[key] = version
+        return True
 
     def _check_channels(self, command: Command, drafts: list[Draft], view: View) -> None:
         for draft in drafts:

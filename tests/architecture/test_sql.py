@@ -13,7 +13,7 @@ SQL = ROOT / "adapters/postgres/sql"
 ROOMS = ("core", "adapters", "actors", "gateway", "cli")
 TENANT_TABLES = (
     *("organizations", "api_keys", "token_revocations", "stream_heads", "channel_heads", "channel_floors"),
-    *("server_apis", "server_api_keys", "channel_cursors"),
+    *("server_apis", "server_api_keys", "channel_cursors", "channel_versions"),
     *("events", "channel_entries", "idempotency_keys", "resources"),
 )
 ACROSS_ORGANIZATIONS = {

@@ -19,6 +19,7 @@ from core.streams.append import (
     ResourceKey,
     ResourceRow,
     StreamState,
+    Version,
 )
 from core.streams.command import Command, Operation, Publish
 from core.streams.event import Event
@@ -73,6 +74,7 @@ class Ledger:
         self.streams = {org: StreamState("epochone", 0, 0) for org in (ORG, OTHER)}
         self.channels: dict[tuple[bytes, str], int] = {}
         self.keys: dict[tuple[bytes, str], KeyRow] = {}
+        self.versions: dict[tuple[bytes, str], Version] = {}
         self.resources: dict[ResourceKey, ResourceRow] = {}
         self.events: dict[bytes, list[Event]] = {ORG: [], OTHER: []}
         self.memory = Memory(copy.deepcopy(self.streams), channels_max)
@@ -108,6 +110,7 @@ class Ledger:
         }
         found.channels = {key: self.channels[key] for key in needs.channels if key in self.channels}
         found.keys = {key: self.keys[key] for key in needs.keys if key in self.keys}
+        found.versions = {key: self.versions[key] for key in needs.versions if key in self.versions}
         found.resources = {key: self.resources[key] for key in needs.resources if key in self.resources}
         for row in self.resources.values():
             external = (row.organization_id, row.type, row.external_id)
@@ -128,6 +131,7 @@ class Ledger:
 
     def append(self, append: Append) -> None:
         """Take the rows of a batch, and fail where a database would."""
+        self.versions |= append.versions
         for move in append.streams:
             state = self.streams[move.organization_id]
             assert state.last_seq == move.read_seq

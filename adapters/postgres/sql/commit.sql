@@ -36,7 +36,7 @@ SELECT h.organization_id, h.epoch, h.last_seq, h.last_day, e.created_at AS last_
 
 -- read --
 -- What the decisions of one batch need, in one round trip. $1 partition; $2 organizations; $3, $4 channels; $5, $6 keys;
--- $7–$9 resources by id; $10–$12 resources by external id.
+-- $7–$9 resources by id; $10–$12 resources by external id; $13, $14 channels whose versions are counted.
 SELECT 'stream' AS kind, h.organization_id, h.epoch AS a, NULL::text AS b, NULL::uuid AS id, h.last_seq AS n,
        NULL::bytea AS x, NULL::bytea AS y, e.created_at AS t, NULL::timestamptz AS u, h.last_day AS d, NULL::text AS c
   FROM stream_heads h
@@ -60,6 +60,10 @@ SELECT 'external', r.organization_id, r.type, r.external_id, r.id, r.version, co
        r.created_at, r.updated_at, NULL, NULL
   FROM unnest($10::uuid[], $11::text[], $12::text[]) AS w (organization_id, type, external_id)
   JOIN resources r ON r.organization_id = w.organization_id AND r.type = w.type AND r.external_id = w.external_id
+UNION ALL
+SELECT 'version', c.organization_id, c.channel, c.version_epoch, NULL, c.version, NULL, NULL, NULL, NULL, NULL, NULL
+  FROM unnest($13::uuid[], $14::text[]) AS w (organization_id, channel)
+  JOIN channel_versions c ON c.organization_id = w.organization_id AND c.channel = w.channel
 
 -- read_referrers --
 -- One more branch of `read`, for one reference field of one type: both stand in the text, since only so the field's index
@@ -77,7 +81,7 @@ SELECT 'referrer', r.organization_id, r.type, r.external_id, r.id, r.version, co
 -- append --
 -- One batch, in one statement that proves the partition's epoch ($2) in its own transaction: no row, no effect. A head that
 -- is not where the owner believes it raises TD001. $3–$6 stream heads; $7–$9 channel heads; $10–$17 events; $18–$22 entries;
--- $23–$27 keys; $28–$35 resources; $36–$38 deletions.
+-- $23–$27 keys; $28–$35 resources; $36–$38 deletions; $39–$42 versions.
 WITH own AS MATERIALIZED (
   SELECT epoch FROM partitions WHERE partition_id = $1 AND epoch = $2 FOR SHARE
 ), heads AS (
@@ -102,6 +106,10 @@ WITH own AS MATERIALIZED (
 ), keys AS (
   INSERT INTO idempotency_keys (organization_id, key, day, fingerprint, answer)
   SELECT n.* FROM own, unnest($23::uuid[], $24::text[], $25::date[], $26::bytea[], $27::bytea[]) AS n
+), versions AS (
+  INSERT INTO channel_versions (organization_id, channel, version, version_epoch)
+  SELECT n.* FROM own, unnest($39::uuid[], $40::text[], $41::bigint[], $42::text[]) AS n
+  ON CONFLICT (organization_id, channel) DO UPDATE SET version = excluded.version, version_epoch = excluded.version_epoch
 ), gone AS (
   DELETE FROM resources AS r USING own, unnest($36::uuid[], $37::text[], $38::uuid[]) AS n (organization_id, type, id)
    WHERE r.organization_id = n.organization_id AND r.type = n.type AND r.id = n.id

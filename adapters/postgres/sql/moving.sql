@@ -46,6 +46,14 @@ DELETE FROM idempotency_keys WHERE organization_id = $1
 -- What was removed from sight.
 DELETE FROM channel_floors WHERE organization_id = $1
 
+-- forget_versions --
+-- What its publishers have counted.
+DELETE FROM channel_versions WHERE organization_id = $1
+
+-- forget_cursors --
+-- How far its users were in its channels.
+DELETE FROM channel_cursors WHERE organization_id = $1
+
 -- forget_heads --
 -- How far its channels have come.
 DELETE FROM channel_heads WHERE organization_id = $1

@@ -21,6 +21,7 @@ from gateway.api.outcomes import committed
 from gateway.api.publications import CHANNELS_MAX
 from settings import Settings
 
+VERSION_MAX: Final = 2**63 - 1
 PAUSE_S: Final = 0.05
 """Between two looks at a command whose key is in use by one under way."""
 
@@ -59,7 +60,7 @@ class Publishing:
     async def broadcast(self, caller: Caller, request: Broadcast) -> bytes:
         """Publish the same to many channels, each of which succeeds or fails by itself.
 
-        With an idempotency key each channel has its own command, and its own answer to a repeat; without one,
+        With an idempotency key or a version each channel has its own command, and its own answer; without,
         what is alike goes as one.
         """
         channels, data = request.channels or [], request.bytes
@@ -102,8 +103,8 @@ class Publishing:
             raise TidingsError(refusal)
         if len(data) > self._bytes_max:
             raise TidingsError(Code.BODY_TOO_LARGE)
-        if request.version:
-            raise TidingsError(Code.NOT_AVAILABLE, "Versions of publications are not kept.")
+        if not 0 <= (request.version or 0) <= VERSION_MAX:
+            raise TidingsError(Code.VALIDATION_FAILED)
         return options
 
     def _write(self, caller: Caller, operation: Publish, key: str) -> Awaitable[Committed]:
@@ -143,7 +144,13 @@ def _operation(channels: tuple[str, ...], request: Payload, data: bytes, options
     is_opaque = request.b64data is not None and not is_json(data)
     flags = (WANTS_PATCH if request.delta else 0) | (OPAQUE if is_opaque else 0)
     return Publish(
-        channels, data, tags=request.tags or None, ephemeral=_is_ephemeral(request, options), flags=flags
+        channels,
+        data,
+        tags=request.tags or None,
+        ephemeral=_is_ephemeral(request, options),
+        flags=flags,
+        version=request.version or 0,
+        version_epoch=request.version_epoch or "",
     )
 
 
@@ -164,7 +171,7 @@ def _key(request: Payload, channel: str) -> str:
 
 def _groups(channels: Sequence[str], allowed: dict[int, Options], request: Payload) -> list[list[int]]:
     """Return which places go together: alike, no channel twice, and not too many."""
-    if request.idempotency_key:
+    if request.idempotency_key or request.version:
         return [[place] for place in allowed]
     groups: list[list[int]] = []
     open_groups: dict[tuple[bool, int], list[int]] = {}

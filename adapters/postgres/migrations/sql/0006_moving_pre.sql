@@ -7,6 +7,14 @@ CREATE TABLE channel_floors (                     -- channels whose history was 
   PRIMARY KEY (organization_id, channel)
 );
 
+CREATE TABLE channel_versions (                   -- of channels whose publishers count versions of what they publish
+  organization_id uuid NOT NULL,
+  channel         text NOT NULL,
+  version         bigint NOT NULL,                -- the newest that was published
+  version_epoch   text NOT NULL,                  -- what it was counted in
+  PRIMARY KEY (organization_id, channel)
+) WITH (fillfactor = 50);
+
 CREATE TABLE server_apis (                        -- who may use /api, and how it says no
   organization_id  uuid PRIMARY KEY REFERENCES organizations,
   is_open          boolean NOT NULL DEFAULT false, -- without a key, where it is the default organization

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from adapters.postgres.arguments import append_arguments, read_arguments, referrer_branches
 from adapters.postgres.queries import statements
-from core.streams.append import REFERRERS_MAX, Append, KeyRow, Needs
+from core.streams.append import REFERRERS_MAX, Append, KeyRow, Needs, Version
 from tests.helpers.log import LogWriter, new_id, resource
 from tests.helpers.loop import run
 
-READ_COLUMNS = (1, 2, 2, 3, 3)
-APPEND_COLUMNS = (4, 3, 8, 5, 5, 8, 3)
+READ_COLUMNS = (1, 2, 2, 3, 3, 2)
+APPEND_COLUMNS = (4, 3, 8, 5, 5, 8, 3, 4)
 """How many arrays belong together, in the order of `sql/commit.sql`."""
 
 ORGS = st.sampled_from([bytes([number]) * 16 for number in range(3)])
@@ -47,9 +47,10 @@ def test_rows_of_one_kind_make_arrays_of_one_length() -> None:
     append = writer.batch(*events, keys=(KeyRow(org, "k", b"f", b"a"),))
     append.resources += [resource(org, "room", b"{}"), resource(org, "room", b"{}", "external")]
     append.deletions += [(org, "room", new_id())]
+    append.versions[org, "a"] = Version(1, "")
     partition_id, epoch, *arrays = append_arguments(3, 9, append)
     assert (partition_id, epoch) == (3, 9)
-    assert lengths(arrays, APPEND_COLUMNS) == [{1}, {3}, {3}, {4}, {1}, {2}, {1}]
+    assert lengths(arrays, APPEND_COLUMNS) == [{1}, {3}, {3}, {4}, {1}, {2}, {1}, {1}]
     external_ids = arrays[sum(APPEND_COLUMNS[:5]) + 3]
     assert external_ids == [None, "external"]
 

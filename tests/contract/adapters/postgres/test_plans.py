@@ -134,7 +134,7 @@ def test_an_append_opens_only_the_day_it_writes(database_url: str) -> None:
 def test_referrers_are_found_by_the_index_of_their_field(database_url: str) -> None:
     branches, _ = referrer_branches(
         Needs(referrers={(new_id(), "message", "room_id", "room_1"), (new_id(), "message", "reply_to", "m")}),
-        13,
+        15,
     )
 
     async def work() -> None:

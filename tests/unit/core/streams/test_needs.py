@@ -73,3 +73,14 @@ def test_every_change_of_an_atomic_command_is_seen() -> None:
     atomic = Atomic(tuple(Item(new_id(), change) for change in changes))
     assert list(changes_in(atomic)) == changes
     assert list(changes_in(changes[0])) == changes[:1]
+
+
+def test_a_version_needs_the_last_one_of_its_channel_once() -> None:
+    memory, counted = Memory({}, 10), command(Publish(("a",), b"1", version=1))
+    needs = needs_of([counted, publish("b")], memory, Found(), CATALOG)
+    assert needs.versions == {(ORG, "a")}
+    found = Found()
+    found.add(needs, Found())
+    assert not needs_of([counted, publish("b")], memory, found, CATALOG)
+    unstored = command(Publish(("a",), b"1", ephemeral=True, version=1))
+    assert not needs_of([unstored], memory, Found(), CATALOG).versions

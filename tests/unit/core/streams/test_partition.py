@@ -4,7 +4,7 @@ import pytest
 
 from core.ids import encode
 from core.instants import DAY, Instant
-from core.streams.append import Found
+from core.streams.append import Found, Version
 from core.streams.command import Atomic, Claim, Create, Item, Patch, Publish, Target
 from core.streams.event import OPAQUE, SPARES_SENDER, ClientInfo, EphemeralPublication
 from core.streams.needs import needs_of
@@ -183,3 +183,28 @@ def test_an_item_may_name_what_an_earlier_one_makes() -> None:
     text = Create("message", new_id(), b'{"room_id":"ext:other","text":"hi"}')
     outcomes = ledger.write([command(again), command(text)]).outcomes
     assert [committed(outcome).effect for outcome in outcomes] == ["created", "created"]
+
+
+def test_a_version_that_is_not_above_the_last_has_no_effect() -> None:
+    ledger = Ledger()
+
+    def counted(version: int, epoch: str = "e", channel: str = "a") -> Publish:
+        return Publish((channel,), b"%d" % version, version=version, version_epoch=epoch)
+
+    first = ledger.write([command(counted(5)), command(counted(5)), command(counted(6))])
+    assert [committed(one).effect for one in first.outcomes] == ["published", "unchanged", "published"]
+    assert [committed(one).offsets for one in first.outcomes] == [(1,), (1,), (2,)]
+    assert first.append.versions == {(ORG, "a"): Version(6, "e")}
+    late = committed(ledger.one(counted(6)))
+    assert (late.effect, late.event_id, late.seq, late.offsets) == ("unchanged", b"", 2, (2,))
+    assert committed(ledger.one(counted(1, "f"))).offsets == (3,)
+    assert committed(ledger.one(counted(1, "e", "b"))).offsets == (1,)
+    assert [event.data for event in ledger.events[ORG]] == [b"5", b"6", b"1", b"1"]
+
+
+def test_a_suppressed_version_is_answered_again_under_its_key() -> None:
+    ledger = Ledger()
+    ledger.one(Publish(("a",), b"1", version=2))
+    late = Publish(("a",), b"2", version=1)
+    first, again = committed(ledger.one(late, key="k")), committed(ledger.one(late, key="k"))
+    assert (first.effect, again.effect, again.replayed) == ("unchanged", "unchanged", True)

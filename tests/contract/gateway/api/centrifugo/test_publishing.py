@@ -190,10 +190,42 @@ def test_a_broadcast_to_many_channels_has_an_answer_for_each(database_url: str) 
     run(scenario())
 
 
-def test_a_version_is_refused_rather_than_ignored(database_url: str) -> None:
+def test_a_version_that_is_not_above_the_last_is_suppressed(database_url: str) -> None:
     async def scenario() -> None:
         async with server_api_of(database_url) as api:
-            assert await api.error("publish", channel="a", data=1, version=1) == 108
-            assert await api.result("publish", channel="a", data=1, version=0)
+
+            async def publish(data: str, version: int, epoch: str = "", channel: str = "a") -> int:
+                request = {"channel": channel, "data": data, "version": version, "version_epoch": epoch}
+                return int((await api.result("publish", **request))["offset"])
+
+            assert [await publish(f"v{n}", n) for n in (5, 5, 4, 6)] == [1, 1, 1, 2]
+            assert await publish("other epoch", 1, "e2") == 3
+            assert await publish("again", 1, "e2") == 3
+            assert await publish("no version", 0) == 4
+            assert await publish("elsewhere", 1, "e2", "b") == 1
+            answer = await api.result(
+                "broadcast", channels=["a", "b", "c"], data=1, version=1, version_epoch="e2"
+            )
+            assert [response["result"]["offset"] for response in answer["responses"]] == [4, 1, 1]
+            assert [entry["data"] for entry in await history(api)] == [
+                "v5",
+                "v6",
+                "other epoch",
+                "no version",
+            ]
+            assert await api.error("publish", channel="a", data=1, version=2**64 - 1) == 107
+
+    run(scenario())
+
+
+def test_versions_published_at_once_leave_the_newest(database_url: str) -> None:
+    async def scenario() -> None:
+        async with server_api_of(database_url) as api:
+            await asyncio.gather(
+                *(api.result("publish", channel="a", data=n, version=n) for n in range(20, 0, -1))
+            )
+            published = [entry["data"] for entry in await history(api)]
+            assert published == sorted(published)
+            assert published[-1] == 20
 
     run(scenario())
