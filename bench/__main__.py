@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import alone, connects, fanout, growth, idle, open_loop, publishes, rest
+from bench import alone, connects, fanout, growth, idle, open_loop, presence, publishes, recovery, rest
 from bench.counter import raise_descriptor_limit
 from bench.figure import Column, Figure, markdown, median, table
 from bench.machine import ROOT, Machine, describe
@@ -24,6 +24,8 @@ QUESTIONS: dict[str, Callable[[Place, float], Sequence[Figure]]] = {
     "fanout": fanout.figures,
     "open_loop": open_loop.figures,
     "rest": rest.figures,
+    "recovery": recovery.figures,
+    "presence": presence.figures,
     "growth": growth.figures,
 }
 EDGE_REST_SHARE_MIN = 0.85

@@ -35,11 +35,12 @@ def figures(place: Place, seconds: float) -> Sequence[Figure]:
         for what, channels in (("connect", ()), ("connect and subscribe", ("connects",))):
             rate, cpu = _opened(door, [channels] * count)
             floor = CONNECTS_MIN * (not place.is_edge)
-            found.append(
-                Figure(f"{what}, {encoding.name}", rate, "sockets/s", floor, cpu=cpu, fault=fault, note=note)
-            )
-            each = f"{what}, {encoding.name}, for each processor of the server's"
-            found.append(Figure(each, rate / cpu.rest_s, "sockets/s", cpu=cpu, fault=fault, note=note))
+            name = f"{what}, {encoding.name}"
+            each = f"{name}, per processor of the rest"
+            found += [
+                Figure(name, rate, "sockets/s", floor, cpu=cpu, fault=fault, note=note),
+                Figure(each, rate / cpu.rest_s, "sockets/s", cpu=cpu, fault=fault),
+            ]
         rate, cpu = _subscribed(door)
         floor = SUBSCRIBES_MIN * (not place.is_edge)
         name = f"subscribe, {CHANNELS} channels a socket, {encoding.name}"
