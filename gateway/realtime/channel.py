@@ -48,6 +48,12 @@ class Channel:
         """Whether nobody is subscribed here."""
         return not (self._lanes or self.catching or self._hearers)
 
+    @property
+    def written_offset(self) -> int:
+        """Up to where those who are live were written to: what this tick gathered is not yet."""
+        first = next((offset for offset, _ in self._pending if offset), None)
+        return (self.offset or 0) if first is None else first - 1
+
     # --- subscribers
 
     @property

@@ -3,12 +3,17 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from core.connections.subscription import Grant
 from core.errors import TidingsError
-from core.streams.event import Event
-from gateway.realtime.channel import Catching, Channel
+from core.streams.event import OPAQUE
+from core.streams.event_object import channel_payload
+from gateway.realtime.catching import Catching
+from gateway.realtime.channel import Channel
+from gateway.realtime.chronicle import Traveller
 from gateway.realtime.feed import Feed
+from gateway.realtime.forms import Form
 from gateway.realtime.parts import Replica
-from gateway.realtime.subscribing import Beginning, merged
+from gateway.realtime.subscribing import Beginning, Publications, merged, wanted
 
 RETRY_S = 0.2
 
@@ -17,19 +22,33 @@ class HoleError(Exception):
     """What comes next is not there any more."""
 
 
-class Reading(Protocol):
+class Reading(Traveller, Protocol):
     """The client that is to catch up, as far as this file knows it."""
 
     async def drained(self) -> None:
         """Return when the client has read so much that one more page may wait for it."""
         ...
 
-    def push(self, lines: list[bytes]) -> None:
-        """Send pushes of this client alone, in this order, behind everything that was said before."""
+    @property
+    def client_id(self) -> str:
+        """Its id."""
         ...
 
-    def go_live(self, channel: Channel, lines: list[bytes]) -> None:
+    @property
+    def form(self) -> Form:
+        """What its messages look like."""
+        ...
+
+    def push(self, messages: list[bytes]) -> None:
+        """Send messages to this client alone, in this order, behind everything that was said before."""
+        ...
+
+    def go_live(self, channel: Channel, grant: Grant, messages: list[bytes], *, has_last: bool) -> None:
         """Send the last of them, and from then on what all subscribers of the channel get."""
+        ...
+
+    def refuse_payload(self) -> None:
+        """A payload that is not JSON can't be shown to it: end it."""
         ...
 
 
@@ -40,21 +59,26 @@ class Joining:
     for again: an older subscribe must not speak for a newer one.
     """
 
-    def __init__(self, replica: Replica, feed: Feed, channel: Channel, client: Reading, key: object) -> None:
+    def __init__(self, replica: Replica, feed: Feed, channel: Channel, client: Reading, grant: Grant) -> None:
         self._replica = replica
+        self._grant = grant
+        self._chain = channel.chain_of(client.form.codec, grant) if grant.delta else None
         self._feed = feed
         self._channel = channel
         self._client = client
-        self._key = key
         self._offset = self._head_seq = 0
         self._epoch = ""
         limits = replica.settings
         self._noted = Catching(limits.noted_events_max, limits.page_bytes_max)
-        channel.catching[key] = self._noted
+        channel.catching[client] = self._noted
 
     def is_over(self) -> bool:
         """Say whether the client has left meanwhile."""
-        return self._channel.catching.get(self._key) is not self._noted
+        return self._channel.catching.get(self._client) is not self._noted
+
+    def push(self, publications: Publications) -> None:
+        """Send publications to the client alone."""
+        self._client.push(self._messages(publications))
 
     async def catch_up(self, begun: Beginning, on_hole: Callable[[], None]) -> None:
         """Bring the subscription from its beginning to the live stream.
@@ -64,6 +88,8 @@ class Joining:
         """
         self._offset, self._head_seq, more = begun.offset, begun.head.seq, begun.more
         self._epoch = begun.head.epoch
+        if self._chain is not None and begun.last is not None:
+            self._chain.base = channel_payload(begun.last)
         try:
             while not self.is_over():
                 if more:
@@ -97,8 +123,9 @@ class Joining:
             return False
         self._check(publications[0][0] if publications else 0)
         if publications:
-            self._client.push(self._lines(publications))
+            self.push(publications)
             self._offset = publications[-1][0]
+            self._replica.chronicle.paged(self._client, self._channel.name, self._offset)
         self._head_seq = head.seq
         return more
 
@@ -116,15 +143,30 @@ class Joining:
             return False
         channel, last = self._channel, merged(self._noted, self._offset)
         self._check(last[0][0] if last else (channel.offset or 0) + 1)
-        self._client.go_live(channel, self._lines(last))
-        del channel.catching[self._key]
+        messages = self._messages(last)
+        if self.is_over():
+            return True
+        del channel.catching[self._client]
         if channel.offset is None:
             channel.offset = self._offset
+        has_last = self._chain is not None and self._chain.base is not None
+        self._client.go_live(channel, self._grant, messages, has_last=has_last)
         return True
 
     def _check(self, next_offset: int) -> None:
         if next_offset > self._offset + 1 or self._feed.epoch != self._epoch:
             raise HoleError
 
-    def _lines(self, publications: list[tuple[int, Event]]) -> list[bytes]:
-        return [self._channel.push_of(offset, event) for offset, event in publications]
+    def _messages(self, publications: Publications) -> list[bytes]:
+        shown = wanted(publications, self._grant, self._client.client_id)
+        codec = self._client.form.codec
+        if codec.is_json and any(event.flags & OPAQUE for _, event in shown):
+            self._client.refuse_payload()
+            return []
+        if self._chain is not None:
+            messages = self._chain.messages(shown)
+            if shown[-1:] != publications[-1:]:
+                self._chain.base = None  # the others have a newer one than this client
+            return messages
+        head = codec.head_of(self._channel.name)
+        return [codec.encode_publication(head, offset, event) for offset, event in shown]

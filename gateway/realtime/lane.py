@@ -5,7 +5,7 @@ from typing import Protocol
 
 from core.channels.filter import FilterNode, matches
 from core.connections.codec import Codec
-from core.streams.event import OPAQUE, WANTS_PATCH, Event
+from core.streams.event import OPAQUE, SPARES_SENDER, WANTS_PATCH, Event
 from core.streams.event_object import channel_payload
 from gateway.realtime.forms import Form
 
@@ -54,6 +54,11 @@ class Subscriber(Protocol):
 
 Spared = Mapping[Subscriber, Collection[int]]
 """Who does not want which of them, by its place: the connections that published."""
+
+
+def spares(event: Event, client_id: str) -> bool:
+    """Say whether a client published it and does not want it back."""
+    return bool(event.flags & SPARES_SENDER) and event.info is not None and event.info.client == client_id
 
 
 class Encoded:

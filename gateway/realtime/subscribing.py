@@ -19,6 +19,7 @@ from core.streams.position import Position
 from gateway.realtime.catching import Catching
 from gateway.realtime.channel import Channel
 from gateway.realtime.feed import Feed
+from gateway.realtime.lane import spares
 from settings import Realtime
 
 Publications = list[tuple[int, Event]]
@@ -32,8 +33,17 @@ class Beginning:
     offset: int
     head: Head
     more: bool = False
-    base: Event | None = None
-    """The newest publication of the reply."""
+
+    def shown_to(self, client_id: str, grant: Grant) -> "Beginning":
+        """Return the same with those publications alone that the client wants."""
+        publications = wanted(self.reply.publications, grant, client_id)
+        return replace(self, reply=replace(self.reply, publications=publications))
+
+    @property
+    def last(self) -> Event | None:
+        """The publication that the subscription stands at, if it is in the reply."""
+        listed = self.reply.publications
+        return listed[-1][1] if listed and listed[-1][0] == self.offset else None
 
 
 def offset_in(event: Event, channel: str) -> int:
@@ -71,9 +81,16 @@ class Reader:
         return fitting, is_cut or len(fitting) < len(publications)
 
     async def begin(
-        self, feed: Feed, channel: Channel, since: Position | None, grant: Grant, *, strict: bool
+        self,
+        feed: Feed,
+        channel: Channel,
+        since: Position | None,
+        grant: Grant,
+        client_id: str,
+        *,
+        strict: bool,
     ) -> Beginning:
-        """Decide how a subscription begins.
+        """Decide how a client's subscription begins.
 
         Raises:
             TidingsError: `unrecoverable_position` where the client asked for that; no owner or database
@@ -97,7 +114,7 @@ class Reader:
         elif since.epoch in ("", head.epoch):
             begun = await self._continued(feed, channel, since, grant, anew, head)
         if begun is not None:
-            return begun
+            return begun.shown_to(client_id, grant)
         if strict:
             raise TidingsError(Code.UNRECOVERABLE_POSITION)
         return Beginning(anew, last, head)
@@ -120,8 +137,8 @@ class Reader:
             publications, more = await self.page(feed, channel.name, since.number, head)
         if not publications or publications[0][0] != since.number + 1:
             return None
-        reply = replace(reply, publications=wanted(publications, grant))
-        return Beginning(reply, publications[-1][0], head, more=more, base=publications[-1][1])
+        reply = replace(reply, publications=publications)
+        return Beginning(reply, publications[-1][0], head, more=more)
 
     async def _newest(
         self, feed: Feed, channel: Channel, since: Position, grant: Grant, anew: Subscribed, head: Head
@@ -141,8 +158,7 @@ class Reader:
         newest = [one for one in publications if one[0] == last]
         if not newest:
             return None
-        reply = replace(reply, publications=wanted(newest, grant))
-        return Beginning(reply, last, head, base=newest[-1][1])
+        return Beginning(replace(reply, publications=newest), last, head)
 
     async def _visible(self, feed: Feed, channel: Channel, grant: Grant, head: Head) -> Visible:
         return await self._channels.visible(
@@ -166,11 +182,13 @@ def fit(publications: Publications, limit: int, bytes_max: int) -> int:
     return len(publications)
 
 
-def wanted(publications: Publications, grant: Grant) -> Publications:
-    """Return those that the subscription's filter lets pass."""
-    if grant.filter is None:
-        return publications
-    return [(offset, event) for offset, event in publications if matches(grant.filter, event.tags)]
+def wanted(publications: Publications, grant: Grant, client_id: str) -> Publications:
+    """Return those that the subscription's filter lets pass, without what its own client wants not back."""
+    return [
+        (offset, event)
+        for offset, event in publications
+        if (grant.filter is None or matches(grant.filter, event.tags)) and not spares(event, client_id)
+    ]
 
 
 def merged(catching: Catching, after: int) -> Publications:

@@ -8,30 +8,63 @@ conversation costs as much as one query there.
 
 import asyncio
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, Final, cast
 
+import msgspec
 import orjson
 
 from adapters.entropy import SystemEntropy
 from adapters.postgres.channels import OFFSET_MAX, ChannelHead
 from adapters.postgres.codec import Page
+from adapters.redis.client import CacheError
+from adapters.redis.journeys import Entry
+from adapters.redis.presence import Members
 from adapters.telemetry.tasks import Tasks
 from core.auth.principal import Organization
+from core.auth.revocation import Revocation
+from core.channels.namespace import ChannelRules, Options
+from core.channels.visible import Stored, Visible, visible
+from core.connections import client_pb2 as pb
+from core.connections.backend import BackendAnswer, BackendEvent
+from core.connections.backend_options import BackendOptions
+from core.connections.frames import PresenceCount
+from core.connections.journey import Came, Journey, Step
+from core.connections.orders import ORDER, Order, encode_order
 from core.errors import Code, TidingsError
+from core.ids import encode
 from core.instants import Instant
 from core.ports import LiveListener
-from core.streams.event import PUBLICATION_CREATED, Event, Head, LiveBatch
+from core.streams.command import Command, Publish
+from core.streams.event import (
+    PUBLICATION_CREATED,
+    ClientInfo,
+    EphemeralPublication,
+    Event,
+    Head,
+    LiveBatch,
+)
+from core.streams.outcome import Committed
 from gateway.auth import Authenticator
+from gateway.realtime.admission import Admission
+from gateway.realtime.chronicle import Chronicle
 from gateway.realtime.client import Client
+from gateway.realtime.clients import Clients
 from gateway.realtime.feed import Feed
+from gateway.realtime.forms import Form
 from gateway.realtime.hub import Hub
-from gateway.realtime.parts import Replica
+from gateway.realtime.lane import Wire
+from gateway.realtime.opening import Opening
+from gateway.realtime.parts import Backends, Replica
 from gateway.realtime.subscribing import Reader
 from gateway.realtime.wheel import Wheel
-from settings import Api, Realtime
+from settings import Api, Journeys, Realtime
+from tests.helpers.replies import protobuf_objects
+from tests.helpers.tokens import token
 
 ORG = b"o" * 16
+OTHER_ORG = b"p" * 16
+SECRET: Final = b"the secret of an organization, 32+"
 EPOCH = "epochone"
 LIMITS = {
     "history_max": 2,
@@ -89,17 +122,35 @@ class MemoryLog:
         self.log: list[Event] = []
         self.last: dict[str, int] = {}
         self.listeners: list[LiveListener] = []
+        self.keys: dict[str, Committed] = {}
         self.epoch = EPOCH
         self.expired = expired
 
-    def commit(self, *channels: str) -> Event:
-        """Append one event to the log; nobody is told."""
+    def commit(
+        self,
+        *channels: str,
+        data: bytes | None = None,
+        info: ClientInfo | None = None,
+        tags: dict[str, str] | None = None,
+        flags: int = 0,
+    ) -> Event:
+        """Append one publication to the log; nobody is told. Without data it is the event's number."""
         for channel in channels:
             self.last[channel] = self.last.get(channel, 0) + 1
         entries = tuple((channel, self.last[channel]) for channel in channels)
         seq = len(self.log) + 1
-        event = Event(seq, seq.to_bytes(16, "big"), PUBLICATION_CREATED, seq, b"%d" % seq, entries)
+        if data is None:
+            data = b"%d" % seq
+        event = Event(
+            seq, seq.to_bytes(16, "big"), PUBLICATION_CREATED, seq, data, entries, info, tags, flags=flags
+        )
         self.log.append(event)
+        return event
+
+    def publish(self, *channels: str, **of: Any) -> Event:
+        """Append one publication, and tell everybody."""
+        event = self.commit(*channels, **of)
+        self.push(event.seq, event.seq)
         return event
 
     def first_offset(self, channel: str) -> int:
@@ -130,6 +181,39 @@ class MemoryLog:
         for listener in self.listeners:
             listener.on_live(LiveBatch(ORG, self.epoch, tuple(self.log[first - 1 : last])))
 
+    def whisper(self, publication: EphemeralPublication) -> None:
+        """Tell everybody what is not in the log."""
+        for listener in list(self.listeners):
+            listener.on_ephemeral(publication)
+
+    # `core.ports.StreamWriter`, whose owner takes everything at once.
+
+    def submit(self, command: Command) -> Awaitable[Committed]:
+        """Take a publication."""
+        publish = command.operation
+        assert isinstance(publish, Publish)
+        settled: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
+        settled.set_result(self._taken(command, publish))
+        return settled
+
+    def _taken(self, command: Command, publish: Publish) -> Committed:
+        if publish.ephemeral:
+            for channel in publish.channels:
+                said = (publish.data, publish.info, publish.tags, publish.kind, publish.flags)
+                self.whisper(EphemeralPublication(command.organization_id, channel, *said))
+            return Committed("published", command.event_id, 0, self.epoch, 0)
+        known = self.keys.get(command.key)
+        if known is not None:
+            return msgspec.structs.replace(known, replayed=True)
+        event = self.publish(
+            *publish.channels, data=publish.data, info=publish.info, tags=publish.tags, flags=publish.flags
+        )
+        offsets = tuple(offset for _, offset in event.entries)
+        done = Committed("published", event.id, event.seq, self.epoch, 0, offsets)
+        if command.key:
+            self.keys[command.key] = done
+        return done
+
     # `core.ports.LiveFeed`.
 
     def watch(self, _organization_id: bytes, listener: LiveListener) -> None:
@@ -158,10 +242,11 @@ class MemoryLog:
         bytes_max: int,
         reverse: bool = False,
     ) -> Page:
-        assert not reverse
         await self.gate.passed()
         entries = self._entries(channel, up_to_seq)
         left = [event for offset, event in entries if after_offset < offset < before_offset]
+        if reverse:
+            left.reverse()
         return Page(left[: min(limit, bytes_max)], len(left) > limit)
 
     async def _channel_head(self, channel: str, up_to_seq: int) -> ChannelHead:
@@ -170,6 +255,12 @@ class MemoryLog:
         last = offsets[-1] if offsets else 0
         visible = self._entries(channel, up_to_seq)
         return ChannelHead(visible[0][0] if visible else last + 1, last)
+
+    async def visible(
+        self, _organization_id: bytes, channel: str, options: Options, *, up_to_seq: int
+    ) -> Visible:
+        head = await self._channel_head(channel, up_to_seq)
+        return visible(options, Stored(head.first_offset, head.last_offset))
 
     async def _announced(self) -> Head:
         await self.gate.passed()
@@ -188,7 +279,7 @@ class StoppedClock:
         self.seconds = 0.0
 
     def now(self) -> Instant:
-        return Instant(0)
+        return Instant(round(self.seconds * 1_000_000))
 
     def monotonic(self) -> float:
         return self.seconds
@@ -197,51 +288,175 @@ class StoppedClock:
         await self.gate.passed()
 
 
-class Everybody:
-    """The store of an installation that has one organization, which lets everybody in."""
+class Store:
+    """The store of an installation with two organizations; the first is the default one.
+
+    Args:
+        rules: of channels, in both.
+        options: of the organizations, in place of one that lets everybody do everything.
+    """
+
+    def __init__(self, rules: ChannelRules | None = None, **options: bool) -> None:
+        chosen: dict[str, Any] = {
+            "client_publish": False,
+            "anonymous": True,
+            "client_insecure": True,
+            **options,
+        }
+        self.organizations = {
+            organization_id: Organization(
+                organization_id,
+                "test",
+                "test",
+                "active",
+                token_secret=SECRET,
+                channels=rules or ChannelRules(),
+                **chosen,
+            )
+            for organization_id in (ORG, OTHER_ORG)
+        }
+        self.tokens = self
 
     async def default_organization_id(self) -> bytes:
         return ORG
 
-    async def organization(self, _organization_id: bytes) -> Organization:
-        return Organization(
-            ORG,
-            "test",
-            "test",
-            "active",
-            client_publish=False,
-            anonymous=True,
-            client_insecure=True,
-            token_secret=b"",
-        )
+    async def organization(self, organization_id: bytes) -> Organization | None:
+        return self.organizations.get(organization_id)
+
+    async def revocations(self, _organization_id: bytes) -> list[Revocation]:
+        return []
+
+
+def token_of(user: str, organization_id: bytes = ORG, **claims: Any) -> str:
+    """Return a connection token; with a `channel` it is one of a subscription."""
+    return token({"sub": user, "org": encode("org", organization_id), **claims}, SECRET)
+
+
+class NoBackend:
+    """The backend of an organization that has none."""
+
+    async def options(self, _organization_id: bytes) -> BackendOptions:
+        return BackendOptions()
+
+    async def call(self, _organization_id: bytes, _event: BackendEvent) -> BackendAnswer:
+        raise TidingsError(Code.NOT_AVAILABLE)
+
+
+class MemoryRoster:
+    """Who is where, in memory. With a `gate` acknowledgements come when the test says so."""
+
+    def __init__(self) -> None:
+        self.present: dict[tuple[str, str], ClientInfo] = {}
+        self.gate: Gate | None = None
+
+    def enter(self, _organization_id: bytes, channel: str, info: ClientInfo) -> Awaitable[None]:
+        self.present[channel, info.client] = info
+        return self._acknowledged()
+
+    def leave(self, _organization_id: bytes, channel: str, client: str) -> Awaitable[None]:
+        self.present.pop((channel, client), None)
+        return self._acknowledged()
+
+    def _acknowledged(self) -> Awaitable[None]:
+        return asyncio.ensure_future(asyncio.sleep(0) if self.gate is None else self.gate.passed())
+
+    def _in(self, channel: str) -> dict[str, ClientInfo]:
+        return {client: info for (name, client), info in self.present.items() if name == channel}
+
+    async def members(self, _organization_id: bytes, channel: str, **_: object) -> Members:
+        return Members(self._in(channel), "")
+
+    async def count(self, _organization_id: bytes, channel: str) -> PresenceCount:
+        found = self._in(channel)
+        return PresenceCount(len(found), len({info.user for info in found.values()}))
+
+
+class MemoryJourneys:
+    """What is remembered of clients, in memory; nothing while the cache is away."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, list[Step]] = {}
+        self.told: dict[str, Instant] = {}
+        self.writes: list[int] = []
+        self.is_away = False
+
+    async def write(self, entries: Sequence[Entry]) -> list[bool]:
+        """Add to what is remembered."""
+        self._answer()
+        self.writes.append(len(entries))
+        return [self._take(entry) for entry in entries]
+
+    def _take(self, entry: Entry) -> bool:
+        if entry.begins:
+            self.steps[entry.client] = []
+        if entry.client not in self.steps:
+            return False
+        self.steps[entry.client] += entry.steps
+        return True
+
+    async def tell(self, tag: str, until: Instant) -> None:
+        """Keep up to when everything is told."""
+        self._answer()
+        self.told[tag] = until
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise CacheError("away")
+
+    def of(self, client: Client) -> Journey:
+        """Return what is remembered of a client."""
+        came, *steps = self.steps[client.client_id]
+        assert isinstance(came, Came)
+        return Journey(came, tuple(steps), self.told.get(came.tag, Instant(0)))
 
 
 class Recorder:
-    """A socket that keeps every line of what it is given, in order, replies and shared frames alike."""
+    """A socket that keeps every message that it is given, in order, replies and shared frames alike.
 
-    def __init__(self) -> None:
-        self.wire = self
+    Those in protobuf look like those in JSON, but for their payloads, which are bytes.
+    """
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.wire: Wire = self
         self.lines: list[dict[str, Any]] = []
         self.unsent_bytes = 0
         self.codes: list[int] = []
+        self.reasons: list[str] = []
         self.is_paused = False
 
-    def send(self, payload: bytes) -> None:
-        self.lines += [orjson.loads(line) for line in payload.split(b"\n")]
+    def send(self, messages: list[bytes]) -> None:
+        for message in messages:
+            self._keep(message)
+
+    def _keep(self, message: bytes) -> None:
+        if self.form.codec.is_json:
+            self.lines += [orjson.loads(line) for line in message.split(b"\n")]
+        else:
+            self.lines += protobuf_objects(message, pb.Reply)
 
     def write(self, data: bytes) -> None:
-        """Take a frame that is made already (RFC 6455 §5.2)."""
-        assert data[0] == 0x81
-        start = {126: 4, 127: 10}.get(data[1], 2)
-        size = data[1] if start == 2 else int.from_bytes(data[2:start], "big")
-        assert len(data) == start + size
-        self.send(data[start:])
+        """Take frames that are made already (RFC 6455 §5.2)."""
+        while data:
+            assert data[0] == (0x81 if self.form.codec.is_json else 0x82)
+            start = {126: 4, 127: 10}.get(data[1], 2)
+            size = data[1] if start == 2 else int.from_bytes(data[2:start], "big")
+            assert len(data) >= start + size
+            self._keep(data[start : start + size])
+            data = data[start + size :]
 
     def get_write_buffer_size(self) -> int:
         return self.unsent_bytes
 
-    def close(self, code: int) -> None:
+    def close(self, code: int, reason: str) -> None:
         self.codes.append(code)
+        self.reasons.append(reason)
+
+    def ping(self) -> None:
+        self.lines.append({})
 
     def pause(self) -> None:
         self.is_paused = True
@@ -249,67 +464,124 @@ class Recorder:
     def resume(self) -> None:
         self.is_paused = False
 
+    def reply(self, id_: int) -> dict[str, Any]:
+        """Return the reply to a command."""
+        return next(line for line in self.lines if line.get("id") == id_)
+
+    def pushes(self, kind: str = "", channel: str = "") -> list[dict[str, Any]]:
+        """Return what was pushed, in order: of one kind, on one channel."""
+        pushed = [line["push"] for line in self.lines if "push" in line]
+        return [
+            push for push in pushed if (not kind or kind in push) and channel in ("", push.get("channel", ""))
+        ]
+
+
+class CountingClients(Clients):
+    """Clients that count how often the log broke."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.breaks = 0
+
+    def broken(self, feed: Feed) -> None:
+        self.breaks += 1
+        super().broken(feed)
+
 
 class MemoryReplica:
     """One replica over a log in memory.
 
     Args:
-        log: what it reads and hears.
+        log: what it reads, hears and writes.
+        rules: of channels.
+        backends: of its organizations; None: they have none.
+        store: of organizations, in place of one that lets everybody do everything by these rules.
+        journeys: limits on what is remembered of clients.
         limits: in place of `LIMITS`.
     """
 
-    def __init__(self, log: MemoryLog, **limits: int) -> None:
+    def __init__(
+        self,
+        log: MemoryLog,
+        *,
+        rules: ChannelRules | None = None,
+        backends: Backends | None = None,
+        store: Store | None = None,
+        journeys: Journeys | None = None,
+        **limits: Any,
+    ) -> None:
         self.clock = StoppedClock()
         self.tasks = Tasks("test")
-        self.clients: list[Client] = []
-        self.breaks = 0
+        self.clients = CountingClients()
+        self.roster = MemoryRoster()
+        self.store = store or Store(rules)
         settings = Realtime(**{**LIMITS, **limits})
-        store: Any = Everybody()
         behind: Any = log
-        hub = Hub(behind, behind, self.clock, settings, self.tasks, self._broken)
+        hub = Hub(behind, behind, self.clock, settings, self.tasks, self.clients)
         self.hub = hub
+        self.journeys = MemoryJourneys()
+        self.chronicle = Chronicle(
+            cast("Any", self.journeys), journeys or Journeys(), "node", self.clients.all, self.clock
+        )
         self.parts = Replica(
             settings=settings,
             deadline_ms=1_000,
             version="test",
-            namespaces=frozenset(),
+            node="node",
+            types=frozenset(),
             writer=behind,
-            authenticator=Authenticator(store, self.clock, Api()),
+            authenticator=Authenticator(cast("Any", self.store), self.clock, Api()),
+            clients=self.clients,
             hub=hub,
+            roster=cast("Any", self.roster),
+            admission=Admission(settings, self.clock),
+            chronicle=self.chronicle,
+            backends=backends or NoBackend(),
+            presence_members_max=100,
             reader=Reader(behind, settings),
             channels=behind,
+            cursors=behind,
             wheel=Wheel(self.clock),
             clock=self.clock,
             entropy=SystemEntropy(),
             tasks=self.tasks,
         )
 
-    def _broken(self, feed: Feed) -> None:
-        self.breaks += 1
-        for client in self.clients:
-            client.broken(feed)
-
-    def connect(self) -> tuple[Client, Recorder]:
-        """Make one more client, whose connect command is sent."""
-        socket = Recorder()
-        client = Client(self.parts, socket, None)
-        self.clients.append(client)
-        client.receive(b'{"id":1,"connect":{}}')
+    def connect(
+        self, form: Form | None = None, opening: Opening | None = None, **asked: Any
+    ) -> tuple[Client, Recorder]:
+        """Make one more client, whose connect command is sent; it speaks JSON unless the form says so."""
+        socket = Recorder(form or self.parts.forms.websocket_json)
+        client = Client(self.parts, socket, opening or Opening("websocket"))
+        client.receive(encoded(client, {"id": 1, "connect": asked}))
         return client, socket
 
     def lose(self, client: Client) -> None:
         """Cut a client's connection."""
-        self.clients.remove(client)
         client.lost()
+
+    def order(self, order: Order, organization_id: bytes = ORG) -> None:
+        """Let an order come about connections of an organization."""
+        feed = next(feed for feed in self.hub.feeds if feed.organization_id == organization_id)
+        feed.on_ephemeral(EphemeralPublication(organization_id, "", encode_order(order), kind=ORDER))
 
 
 _ids = itertools.count(2)
 
 
+def encoded(client: Client, *commands: dict[str, Any]) -> bytes:
+    """Return commands as a client's form has them."""
+    if client.form.codec.is_json:
+        return b"\n".join(orjson.dumps(command) for command in commands)
+    messages = [pb.Command(**command).SerializeToString() for command in commands]
+    assert all(len(message) < 2**14 for message in messages), "the length takes two bytes here"
+    return b"".join(bytes((len(m) & 0x7F | 0x80, len(m) >> 7)) + m for m in messages)
+
+
 def say(client: Client, *commands: dict[str, Any]) -> Sequence[int]:
     """Send commands in one frame, and return their ids."""
     numbered = [{"id": next(_ids), **command} for command in commands]
-    client.receive(b"\n".join(orjson.dumps(command) for command in numbered))
+    client.receive(encoded(client, *numbered))
     return [command["id"] for command in numbered]
 
 
@@ -317,3 +589,27 @@ async def turns(count: int) -> None:
     """Let the loop go round."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+async def answer_all(log: MemoryLog) -> None:
+    """Let every read come until nobody asks any more."""
+    await turns(5)
+    while log.gate.open_all():
+        await turns(5)
+
+
+async def connected(log: MemoryLog, **limits: Any) -> tuple[MemoryReplica, Client, Recorder]:
+    """Give a client that is connected to a replica which knows where its log stands."""
+    replica = MemoryReplica(log, **limits)
+    client, socket = replica.connect()
+    await turns(5)
+    log.announce(len(log.log))
+    return replica, client, socket
+
+
+async def settled(log: MemoryLog, replica: MemoryReplica) -> None:
+    """Let everything come that is due."""
+    for _ in range(20):
+        log.announce(len(log.log))
+        await answer_all(log)
+        replica.clock.gate.open_all()

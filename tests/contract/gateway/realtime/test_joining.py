@@ -2,12 +2,33 @@
 
 from typing import Any
 
+import orjson
+import pytest
+
 from gateway.realtime.client import Client
-from tests.contract.gateway.realtime.test_client import answer_all, connected
+from tests.helpers.listener import Following, document
 from tests.helpers.loop import run
-from tests.helpers.replica import MemoryLog, MemoryReplica, Recorder, say, turns
+from tests.helpers.replica import (
+    MemoryLog,
+    MemoryReplica,
+    Recorder,
+    answer_all,
+    connected,
+    say,
+    settled,
+    turns,
+)
 
 RECOVER: dict[str, Any] = {"channel": "a", "recover": True, "offset": 0, "epoch": ""}
+
+
+async def begun(log: MemoryLog, client: Client, socket: Recorder, **asked: Any) -> None:
+    """Subscribe, and let the reply come and nothing behind it."""
+    (number,) = say(client, {"subscribe": RECOVER | asked})
+    while not any(line.get("id") == number for line in socket.lines):
+        await turns(5)
+        log.gate.open(0)
+        await turns(5)
 
 
 def test_what_can_not_be_read_now_is_read_later() -> None:
@@ -16,11 +37,7 @@ def test_what_can_not_be_read_now_is_read_later() -> None:
         for _ in range(7):
             log.commit("a")
         replica, client, socket = await connected(log)
-        say(client, {"subscribe": RECOVER})
-        await turns(5)
-        for _ in range(3):  # the reply, which says that there is more
-            log.gate.open(0)
-            await turns(5)
+        await begun(log, client, socket)
         while log.gate.open(0, well=False):  # then everything fails for a while
             await turns(5)
             replica.clock.gate.open_all()
@@ -47,12 +64,7 @@ def test_a_reader_whom_the_retention_overtakes_is_told() -> None:
         for _ in range(6):
             log.commit("a")
         replica, client, socket = await connected(log)
-        socket.unsent_bytes = 0
-        say(client, {"subscribe": RECOVER})
-        for _ in range(3):
-            await turns(5)
-            log.gate.open(0)
-        await turns(5)
+        await begun(log, client, socket)
         assert socket.lines[1]["subscribe"]["recovered"]
         log.expired = 5
         for _ in range(10):
@@ -67,21 +79,9 @@ def test_a_reader_whom_the_retention_overtakes_is_told() -> None:
     run(scenario())
 
 
-async def settled(log: MemoryLog, replica: MemoryReplica) -> None:
-    """Let everything come that is due."""
-    for _ in range(20):
-        log.announce(len(log.log))
-        await answer_all(log)
-        replica.clock.gate.open_all()
-
-
 async def paging(log: MemoryLog, socket: Recorder, client: Client) -> None:
     """Bring a subscription as far as its first page, behind which more are left; the client reads no more."""
-    say(client, {"subscribe": RECOVER})
-    for _ in range(3):
-        await turns(5)
-        log.gate.open_all()
-    await turns(5)
+    await begun(log, client, socket)
     socket.unsent_bytes = 10_000
 
 
@@ -151,6 +151,41 @@ def test_who_comes_after_another_epoch_stands_in_it_whoever_still_catches_up() -
         log.push(4, 4)
         await turns(5)
         assert heard.lines[-1]["push"]["pub"]["offset"] == 4
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("asked", [{}, {"delta": "fossil"}], ids=["plain", "delta"])
+@pytest.mark.parametrize("spares", [True, False])
+def test_who_publishes_while_it_catches_up_is_spared_only_if_it_wants_to_be(
+    asked: dict[str, Any],
+    spares: bool,  # noqa: FBT001 (a case)
+) -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        for number in range(1, 7):
+            log.commit("a", data=document(number))
+        replica, client, socket = await connected(log, page_bytes_max=10_000)
+        other, heard = replica.connect()
+        await turns(5)
+        say(other, {"subscribe": {"channel": "a", **asked}})
+        await settled(log, replica)
+        await begun(log, client, socket, **asked)
+        for number in (7, 8):
+            own = {"channel": "a", "data": orjson.loads(document(number)), "exclude_self": spares}
+            say(client, {"publish": own})
+        await settled(log, replica)
+        log.publish("a", data=document(9))
+        await settled(log, replica)
+        reply = next(line["subscribe"] for line in socket.lines if "subscribe" in line)
+        found = [*reply["publications"], *(push["pub"] for push in socket.pushes("pub"))]
+        expected = [1, 2, 3, 4, 5, 6, 9] if spares else list(range(1, 10))
+        assert [publication["offset"] for publication in found] == expected
+        if asked:
+            assert Following().take_all(found) == [document(number) for number in expected]
+            others = Following().take_all(push["pub"] for push in heard.pushes("pub"))
+            assert others == [document(number) for number in (7, 8, 9)]
         await replica.tasks.close()
 
     run(scenario())

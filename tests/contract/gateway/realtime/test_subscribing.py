@@ -19,7 +19,7 @@ from core.channels.namespace import OWN
 from core.connections.subscription import Grant
 from core.errors import Code, TidingsError
 from core.streams.command import Publish
-from core.streams.event import PUBLICATION_CREATED, Event
+from core.streams.event import PUBLICATION_CREATED, SPARES_SENDER, ClientInfo, Event
 from core.streams.position import Position
 from gateway.realtime.catching import Catching
 from gateway.realtime.clients import Clients
@@ -54,7 +54,8 @@ class World:
     async def begin(
         self, since: Position | None = None, grant: Grant = WHOLE, *, strict: bool = False
     ) -> Beginning:
-        return await self.reader.begin(self.feed, self.feed.channel("news"), since, grant, strict=strict)
+        channel = self.feed.channel("news")
+        return await self.reader.begin(self.feed, channel, since, grant, "reader", strict=strict)
 
 
 @asynccontextmanager
@@ -226,6 +227,22 @@ def test_what_memory_holds_is_not_read_from_the_log(database_url: str) -> None:
             with pytest.raises(TidingsError) as failed:
                 await world.begin(Position("", 1))
             assert failed.value.code.value == "unavailable"
+
+    run(scenario())
+
+
+def test_what_the_client_itself_published_is_not_given_back_if_it_wants_it_so(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world:
+            own, another = ClientInfo("ann", "reader"), ClientInfo("ann", "another")
+            for info, flags in ((own, 0), (own, SPARES_SENDER), (another, SPARES_SENDER)):
+                await world.publish(1, info=info, flags=flags)
+            begun = await world.begin(Position("", 0))
+            assert recovered(begun) == (True, 0, [1, 3])
+            assert begun.last is not None
+            await world.publish(1, info=own, flags=SPARES_SENDER)
+            begun = await world.begin(Position("", 0))
+            assert (recovered(begun), begun.offset, begun.last) == ((True, 0, [1, 3]), 4, None)
 
     run(scenario())
 
