@@ -1,55 +1,81 @@
 """Runs the effects of one client's state machine: between `core.connections` and the rest of the replica."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Protocol, assert_never
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 import structlog
 
-from core.connections.codec_json import ProtocolError, decode, encode_reply, encode_unsubscribe
-from core.connections.codes import BAD_REQUEST, INTERNAL, UNSUBSCRIBE_INSUFFICIENT
-from core.connections.connection import (
+from core.connections.codec import ProtocolError
+from core.connections.codes import (
+    BAD_REQUEST,
+    CONNECTION_CLOSED,
+    INAPPROPRIATE_PROTOCOL,
+    INSUFFICIENT_STATE,
+    INTERNAL,
+    UNSUBSCRIBE_INSUFFICIENT,
+    close_reason,
+)
+from core.connections.connection import Connection
+from core.connections.effects import (
+    Admit,
+    AskToStay,
     Authenticate,
+    Call,
     Close,
-    Connection,
     Effect,
     Join,
     Leave,
+    Open,
     Ping,
     Read,
     Reauthenticate,
+    Renew,
+    See,
     Send,
+    SendPush,
+    Tell,
     Write,
 )
-from core.connections.frames import ErrorReply, Pong, Published, Reply
-from core.errors import REGISTRY, Code, TidingsError
-from core.streams.command import Command
-from core.streams.command import Publish as PublishOperation
-from core.streams.event import ClientInfo
-from core.streams.outcome import Committed, Outcome, Refused, Unknown
-from gateway.realtime.channel import Channel, Wire, joined
+from core.connections.frames import (
+    Connected,
+    ConnectionOpened,
+    Disconnected,
+    ErrorReply,
+    Pong,
+    Push,
+    Reply,
+    SubscriptionEnded,
+)
+from core.connections.subscription import Grant
+from gateway.realtime import admitting, calling, entering, serving
+from gateway.realtime.channel import Channel
 from gateway.realtime.feed import Feed
-from gateway.realtime.joining import Joining
+from gateway.realtime.forms import Form
+from gateway.realtime.lane import Wire
+from gateway.realtime.leaving import leave_all, take_leave
+from gateway.realtime.opening import Opening
+from gateway.realtime.participant import Participant
 from gateway.realtime.parts import Replica
-from gateway.realtime.reading import fingerprint_of, read_history
-from gateway.realtime.subscribing import Beginning
 
-PING = b"{}"
 DRAIN_CHECK_S = 0.02
 
 
 class Socket(Protocol):
     """What a transport does for a client."""
 
+    form: Form
+    """What messages look like on it."""
     wire: Wire
     """Takes frames that are made already and shared with others."""
 
-    def send(self, payload: bytes) -> None:
-        """Send one message to this client alone."""
+    def send(self, messages: list[bytes]) -> None:
+        """Send messages to this client alone."""
         ...
 
-    def close(self, code: int) -> None:
-        """End the connection with a code of the protocol and its text."""
+    def close(self, code: int, reason: str) -> None:
+        """End the connection with a code of the protocol; 3000 without a word."""
         ...
 
     def pause(self) -> None:
@@ -60,10 +86,32 @@ class Socket(Protocol):
         """Read on."""
         ...
 
+    def ping(self) -> None:
+        """Send a ping of the transport's own, where it has any; `Client.pong` tells of the answer."""
+        ...
+
     @property
     def unsent_bytes(self) -> int:
         """How much waits for the client to read."""
         ...
+
+
+Waiting = Authenticate | Reauthenticate | AskToStay | Open | Admit | Join | Renew | Read | See | Call | Tell
+
+_WORK: Final[dict[type[Waiting], tuple[str, Callable[[Participant, Any], Coroutine[Any, Any, None]]]]] = {
+    Authenticate: ("connect", admitting.authenticate),
+    Reauthenticate: ("refresh", admitting.reauthenticate),
+    AskToStay: ("prolong", calling.ask_to_stay),
+    Open: ("open", entering.open_all),
+    Admit: ("admit", admitting.admit),
+    Join: ("subscribe", entering.subscribe),
+    Renew: ("renew", admitting.renew),
+    Read: ("history", serving.read),
+    See: ("presence", serving.see),
+    Call: ("rpc", calling.call),
+    Tell: ("send", calling.tell),
+}
+"""What each effect that must wait is carried out by, and the name of the task."""
 
 
 class Client:
@@ -74,122 +122,156 @@ class Client:
     """
 
     __slots__ = (
-        "_authorization", "_connection", "_feed", "_is_held", "_is_paused", "_outbox", "_page_turn",
-        "_replica", "_socket", "_unanswered", "due_slot",
+        "_is_held", "_is_paused", "_outbox", "_page_turn", "_socket", "_unanswered", "connection", "counted",
+        "due_slot", "feed", "opening", "replica", "session", "told",
     )  # fmt: skip
 
-    def __init__(self, replica: Replica, socket: Socket, authorization: str | None) -> None:
-        self._replica = replica
-        self._socket = socket
-        self._authorization = authorization
-        self._connection = Connection(
-            replica.new_client_id(), replica.limits, replica.namespaces, replica.clock.monotonic()
+    def __init__(self, replica: Replica, socket: Socket, opening: Opening) -> None:
+        self.replica = replica
+        self.opening = opening
+        self.connection = Connection(
+            replica.new_client_id(),
+            replica.limits,
+            replica.manner_of(socket.form, opening),
+            replica.types,
+            replica.grants,
+            replica.clock.monotonic(),
         )
-        self._feed: Feed | None = None
+        self.feed: Feed | None = None
+        self.session = replica.new_session() if opening.has_session or opening.is_unidirectional else ""
+        self.counted = ""
+        """What its user's connections are counted under, if they are."""
+        self.told: set[str] | None = None
+        """Channels in which others were told that it joined."""
+        self._socket = socket
         self._outbox: list[bytes] | None = None
         self._page_turn: asyncio.Lock | None = None
         self._unanswered = 0
         self._is_paused = self._is_held = False
         self.due_slot = -1
+        replica.clients.add(self)
+
+    @property
+    def client_id(self) -> str:
+        """Its id: a UUID."""
+        return self.connection.client
+
+    @property
+    def user(self) -> str:
+        """Its user; "" before it is known."""
+        asking = self.connection.asking
+        return "" if asking is None else asking.principal.id
+
+    @property
+    def form(self) -> Form:
+        """What its messages look like."""
+        return self._socket.form
+
+    @property
+    def wire(self) -> Wire:
+        """Where shared bytes go."""
+        return self._socket.wire
 
     @property
     def due_s(self) -> float:
         """When `tick` is wanted next."""
-        return self._connection.due_s
+        return self.connection.due_s
 
     # --- from the transport
 
     def receive(self, message: bytes) -> None:
         """Take one whole message of the client."""
+        settings = self.replica.settings
         try:
-            commands = decode(message, self._replica.settings.frame_commands_max)
+            commands = self.form.codec.decode(message, settings.frame_commands_max)
         except ProtocolError:
             self.end(BAD_REQUEST)
             return
         self._unanswered += sum(type(command) is not Pong for command in commands)
-        if self._unanswered >= self._replica.settings.pending_commands_max and not self._is_paused:
+        if self._unanswered >= settings.pending_commands_max and not self._is_paused:
             self._is_paused = True
             if not self._is_held:
                 self._socket.pause()
-        self._run(self._connection.receive(commands))
+        self.run(self.connection.receive(commands))
+
+    def pong(self) -> None:
+        """The transport's own ping was answered."""
+        self.run(self.connection.receive([Pong()]))
 
     def tick(self) -> None:
         """Let time pass."""
         if not (self._is_paused or self._is_held):  # a pong that we do not read is not missing
-            self._run(self._connection.tick(self._replica.clock.monotonic()))
+            self.run(self.connection.tick(self.replica.clock.monotonic()))
 
-    def end(self, code: int) -> None:
-        """End the connection from our side."""
-        if not self._connection.is_closed:
-            self._flush()
-            self._connection.close()
-            self._end(code)
+    def end(self, code: int, reason: str = "") -> None:
+        """End the connection from our side; an empty reason stands for the code's own text."""
+        self.run(self.connection.ended(code, reason))
 
     def lost(self) -> None:
         """The transport is gone: leave everything."""
-        self._connection.close()
-        self._leave_all()
+        self.connection.close()
+        self.replica.clients.remove(self)
+        self.replica.wheel.remove(self)
+        self.replica.chronicle.ended(self)
+        leave_all(self)
 
-    def _end(self, code: int) -> None:
-        self._leave_all()  # nothing follows a close frame
-        self._socket.close(code)
-
-    def _leave_all(self) -> None:
-        feed, self._feed = self._feed, None
-        if feed is None:
-            return
-        for name in list(self._connection.subscriptions):
-            self._leave(feed, name)
-        self._replica.hub.leave(feed)
+    def evict(self, channel: str, code: int) -> None:
+        """End a subscription, or with an empty channel all, because the organization's backend says so."""
+        self.run(self.connection.of_channel(lambda members: members.evicted(channel, code)))
 
     def broken(self, feed: Feed) -> None:
         """The log lost continuity, or has a hole that can't be filled: say so, never skip it."""
-        if feed is self._feed and not self._connection.is_closed:
-            for name in list(self._connection.subscriptions):
-                channel = feed.channels.get(name)
-                if channel is not None and self in channel.live:
-                    self._insufficient(feed, name)  # the others find out by their own reading
+        subscriptions = self.connection.subscriptions
+        if feed is not self.feed or self.connection.is_closed or subscriptions is None:
+            return
+        for name in subscriptions:
+            channel = feed.channels.get(name)
+            if channel is not None and channel.is_live(self):
+                self.insufficient(feed, name)  # the others find out by their own reading
 
-    def _insufficient(self, feed: Feed, name: str) -> None:
-        self._leave(feed, name)
-        self._connection.unsubscribed(name)
-        self._queue(encode_unsubscribe(name, UNSUBSCRIBE_INSUFFICIENT))
+    def insufficient(self, feed: Feed, name: str) -> None:
+        """A subscription can't go on without a hole: the client must begin it anew."""
+        subscriptions = self.connection.subscriptions
+        grant = None if subscriptions is None else subscriptions.drop(name)
+        if grant is None or self.connection.is_closed:
+            return
+        if grant.is_server_side:
+            self.end(INSUFFICIENT_STATE)
+            return
+        self.send_push(SubscriptionEnded(name, UNSUBSCRIBE_INSUFFICIENT))
+        take_leave(self, feed, name, grant)
 
     # --- effects
 
-    def _run(self, effects: list[Effect]) -> None:
+    def run(self, effects: list[Effect]) -> None:
+        """Do what the state machine wants, in order."""
         for effect in effects:
             match effect:
                 case Send(id=id_, reply=reply):
-                    self._reply(id_, reply)
+                    if effect.refuses and type(reply) is ErrorReply:
+                        self.replica.chronicle.refused(self, effect.refuses, reply.code)
+                    self.reply(id_, reply)
+                case SendPush(push=push):
+                    self.send_push(push)
                 case Write():
-                    self._write(effect)
-                case Leave(channel=name):
-                    if self._feed is not None:
-                        self._leave(self._feed, name)
+                    serving.write(self, effect)
+                case Leave():
+                    self._leave(effect)
                 case Ping():
-                    self._queue(PING)
-                case Close(code=code):
-                    self._close(code)
-                case Join() | Read() | Authenticate() | Reauthenticate():
-                    self._begin(effect)
+                    self._ping()
+                case Close(code=code, reason=reason):
+                    self._close(code, reason)
                 case _:
-                    assert_never(effect)
+                    self._begin(effect)
 
-    def _begin(self, effect: Join | Read | Authenticate | Reauthenticate) -> None:
+    def _begin(self, effect: Waiting) -> None:
         """Start what must wait for others."""
-        match effect:
-            case Join():
-                self._spawn("subscribe", self._join(effect))
-            case Read():
-                self._spawn("history", self._read(effect))
-            case Authenticate():
-                self._spawn("connect", self._authenticate(effect))
-            case Reauthenticate():
-                self._spawn("refresh", self._reauthenticate(effect))
+        name, work = _WORK[type(effect)]
+        self.spawn(name, work(self, effect))
 
-    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self._replica.tasks.spawn(name, self._guarded(name, work))
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that must wait for others."""
+        self.replica.tasks.spawn(name, self._guarded(name, work))
 
     async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Do it; who meets our own fault is told to come back, and never waits for an answer for ever."""
@@ -199,63 +281,45 @@ class Client:
             structlog.get_logger().exception("client.failed", doing=name)
             self.end(INTERNAL)
 
-    def _close(self, code: int) -> None:
-        # The state machine is closed already: what it said before must still go out.
-        lines, self._outbox = self._outbox, None
-        for message in self._messages(lines or []):
-            self._socket.send(message)
-        self._end(code)
-
-    async def _authenticate(self, effect: Authenticate) -> None:
-        replica, clock = self._replica, self._replica.clock
-        try:
-            principal, organization = await replica.authenticator.connection(
-                effect.token, self._authorization
-            )
-        except (TidingsError, OSError) as error:
-            self._run(self._connection.refused(effect.id, _known(error), clock.monotonic()))
-            replica.wheel.add(self)
+    def _leave(self, effect: Leave) -> None:
+        if self.feed is None:
             return
-        if self._connection.is_closed:
+        self.replica.chronicle.left(self, effect.channel)
+        gone = take_leave(self, self.feed, effect.channel, effect.grant)
+        if not effect.id:
             return
-        self._authorization = None
-        self._feed = replica.hub.join(principal.organization_id)
-        self._run(
-            self._connection.connected(
-                effect.id, principal, organization, clock.monotonic(), clock.now(), replica.entropy.jitter()
-            )
-        )
-        replica.wheel.add(self)
+        if gone is None:
+            self.run(self.connection.of_channel(lambda members: members.left(effect.id, effect.channel)))
+        else:
+            self.spawn("unsubscribe", self._left(effect, gone))
 
-    async def _reauthenticate(self, effect: Reauthenticate) -> None:
-        clock = self._replica.clock
-        try:
-            principal, _ = await self._replica.authenticator.connection(effect.token, None)
-        except (TidingsError, OSError) as error:
-            self._run(self._connection.refresh_refused(effect.id, _known(error)))
-            return
-        self._run(self._connection.refreshed(effect.id, principal, clock.monotonic(), clock.now()))
+    async def _left(self, effect: Leave, gone: asyncio.Task[None]) -> None:
+        await gone
+        self.run(self.connection.of_channel(lambda members: members.left(effect.id, effect.channel)))
 
-    def _write(self, effect: Write) -> None:
-        publish, principal = effect.command, self._connection.principal
-        assert principal is not None  # noqa: S101 (only a connected client publishes)
-        info = ClientInfo(principal.id, self._connection.client, principal.info)
-        key = publish.idempotency_key
-        command = Command(
-            principal.organization_id,
-            self._replica.entropy.id(),
-            PublishOperation((publish.channel,), publish.data, info),
-            self._replica.deadline_ms,
-            key,
-            fingerprint_of(publish.channel, publish.data) if key else b"",
-            principal.id if principal.kind == "key" else "",
-        )
-        outcome = asyncio.ensure_future(self._replica.writer.submit(command))
-        outcome.add_done_callback(
-            lambda settled: self._written(publish.id, publish.channel, settled.result())
-        )
-        if self._feed is not None and self._feed.congestion.is_on:
-            self._feed.congestion.hold(self)
+    def _ping(self) -> None:
+        if self.opening.has_native_pings:
+            self._socket.ping()
+        else:
+            self._queue(self.form.codec.ping)
+
+    def _close(self, code: int, reason: str) -> None:
+        # What was said before must still go out.
+        said, self._outbox = self._outbox or [], None
+        text = reason or close_reason(code)
+        if not self.opening.has_close_frame and code != CONNECTION_CLOSED:
+            said.append(self.form.codec.encode_push(Disconnected(code, text)))
+        if said:
+            self._socket.send(said)
+        self.replica.chronicle.ended(self, code, text)
+        leave_all(self)  # nothing follows
+        self._socket.close(code, text)
+
+    def refuse_payload(self) -> None:
+        """A payload that is not JSON can't be shown to it: end it (`lane.Subscriber`)."""
+        self.end(INAPPROPRIATE_PROTOCOL)
+
+    # --- who can't follow
 
     def hold(self) -> None:
         """Read nothing more, since readers can't follow (`congestion.Publisher`)."""
@@ -269,130 +333,69 @@ class Client:
         if not self._is_paused:
             self._socket.resume()
 
-    def _written(self, id_: int, channel: str, outcome: Outcome) -> None:
-        self._reply(id_, _published(outcome))
-        self._run(self._connection.written(channel))
-
-    async def _read(self, effect: Read) -> None:
-        feed = self._feed
-        if feed is None:
-            return
-        async with self._turn():  # a page is read when the one before it has left
-            await self.drained()
-            try:
-                page: Reply = await read_history(self._replica, feed, effect.command)
-            except (TidingsError, OSError) as error:
-                page = ErrorReply(_known(error).row.realtime)
-            self._reply(effect.command.id, page)
-
-    # --- subscriptions
-
-    async def _join(self, effect: Join) -> None:
-        command, feed = effect.command, self._feed
-        if feed is None or self._connection.is_closed:
-            return
-        channel = feed.channel(command.channel)
-        joining = Joining(self._replica, feed, channel, self, self)
-        try:
-            begun = await self._beginning(feed, channel, effect)
-            while begun.head.epoch != feed.epoch:  # the log has changed under the reading
-                begun = await self._beginning(feed, channel, effect)
-        except (TidingsError, OSError) as error:
-            if not joining.is_over():
-                self._leave(feed, command.channel)
-                self._run(self._connection.join_failed(command.id, command.channel, _known(error).code))
-            return
-        if joining.is_over():
-            return
-        self._reply(command.id, begun.reply)
-        # What waited for the reply takes its turn before the catching up, and may be the end of it.
-        self._run(self._connection.finished(command.channel))
-        await joining.catch_up(begun, lambda: self._insufficient(feed, command.channel))
-
-    async def _beginning(self, feed: Feed, channel: Channel, effect: Join) -> Beginning:
-        command, reader = effect.command, self._replica.reader
-        strict = command.reject_unrecoverable
-        if command.since is None:
-            return await reader.begin(feed, channel, None, strict=strict)
-        # Subscriptions that recover take turns: only one page waits for the client at any time.
-        async with self._turn():
-            await self.drained()
-            return await reader.begin(feed, channel, command.since, strict=strict)
-
-    def _turn(self) -> asyncio.Lock:
+    def turn(self) -> asyncio.Lock:
+        """Return what pages take turns by: only one waits for the client at any time."""
         if self._page_turn is None:
             self._page_turn = asyncio.Lock()
         return self._page_turn
 
-    def push(self, lines: list[bytes]) -> None:
-        """Send pushes of this client alone (`joining.Reading`)."""
-        for line in lines:
-            self._queue(line)
-
-    def go_live(self, channel: Channel, lines: list[bytes]) -> None:
-        """Send the last of its own pushes, and from then on what all subscribers get (`joining.Reading`)."""
-        channel.flush()  # what is gathered is for those who were there before
-        self.push(lines)
-        self._flush()
-        channel.live[self] = self._socket.wire
-
-    def _leave(self, feed: Feed, name: str) -> None:
-        channel = feed.channels.get(name)
-        if channel is not None:
-            channel.catching.pop(self, None)
-            channel.live.pop(self, None)
-            feed.leave(channel)
-
     async def drained(self) -> None:
         """Return when one more page may wait for the client (`joining.Reading`)."""
-        self._flush()
-        while (
-            self._socket.unsent_bytes > self._replica.settings.page_bytes_max
-            and not self._connection.is_closed
-        ):
-            await self._replica.clock.sleep(DRAIN_CHECK_S)
+        self.flush()
+        page_bytes_max = self.replica.settings.page_bytes_max
+        while self._socket.unsent_bytes > page_bytes_max and not self.connection.is_closed:
+            await self.replica.clock.sleep(DRAIN_CHECK_S)
 
     # --- outbox
 
-    def _reply(self, id_: int, reply: Reply) -> None:
+    def reply(self, id_: int, reply: Reply) -> None:
+        """Answer one command."""
+        if type(reply) is Connected and self.session:
+            reply = replace(reply, session=self.session, node=self.replica.node)
+        self.answered()
+        if not self.connection.is_closed:
+            self._queue(self.form.codec.encode_reply(id_, reply, self.replica.version))
+
+    def answered(self) -> None:
+        """One command less is to be answered."""
         self._unanswered -= 1
-        if self._is_paused and 2 * self._unanswered <= self._replica.settings.pending_commands_max:
+        if self._is_paused and 2 * self._unanswered <= self.replica.settings.pending_commands_max:
             self._is_paused = False
             if not self._is_held:
                 self._socket.resume()
-        if not self._connection.is_closed:
-            self._queue(encode_reply(id_, reply, self._replica.version))
 
-    def _queue(self, line: bytes) -> None:
+    def send_push(self, push: Push) -> None:
+        """Send a push to this client alone."""
+        if type(push) is ConnectionOpened:
+            push = ConnectionOpened(replace(push.connected, session=self.session))
+        elif type(push) is SubscriptionEnded:
+            self.replica.chronicle.left(self, push.channel, push.code)
+        if not self.connection.is_closed:
+            self._queue(self.form.codec.encode_push(push))
+
+    def push(self, messages: list[bytes]) -> None:
+        """Send pushes of this client alone (`joining.Reading`, `lane.Subscriber`)."""
+        for message in messages:
+            self._queue(message)
+
+    def go_live(self, channel: Channel, grant: Grant, messages: list[bytes], *, has_last: bool) -> None:
+        """Send the last of its own pushes, and from then on what all get (`joining.Reading`)."""
+        channel.flush()  # what is gathered is for those who were there before
+        self.push(messages)
+        self.flush()
+        if not self.connection.is_closed:
+            channel.go_live(self, grant, has_last=has_last)
+            self.replica.chronicle.live(self, channel)
+
+    def _queue(self, message: bytes) -> None:
         if self._outbox is None:
-            self._outbox = [line]
-            self._replica.flush_soon(self)
+            self._outbox = [message]
+            self.replica.flush_soon(self)
         else:
-            self._outbox.append(line)
+            self._outbox.append(message)
 
     def flush(self) -> None:
         """Send what this tick gathered."""
-        self._flush()
-
-    def _flush(self) -> None:
-        lines, self._outbox = self._outbox, None
-        if lines and not self._connection.is_closed:
-            for message in self._messages(lines):
-                self._socket.send(message)
-
-    def _messages(self, lines: list[bytes]) -> list[bytes]:
-        return joined(lines, self._replica.settings.frame_bytes_max)
-
-
-def _known(error: TidingsError | OSError) -> TidingsError:
-    return error if isinstance(error, TidingsError) else TidingsError(Code.UNAVAILABLE)
-
-
-def _published(outcome: Outcome) -> Reply:
-    match outcome:
-        case Committed():
-            return Published(outcome.epoch, outcome.offsets[0] if outcome.offsets else 0)
-        case Refused():
-            return ErrorReply(REGISTRY[Code(outcome.code)].realtime)
-        case Unknown():
-            return ErrorReply(100)
+        messages, self._outbox = self._outbox, None
+        if messages and not self.connection.is_closed:
+            self._socket.send(messages)
