@@ -340,7 +340,7 @@ def test_a_server_side_subscription_that_expires_takes_the_connection_along() ->
         (at(20.0), [Ping()]),
     )
     assert connection.due_s == 26.0
-    talk(connection, (at(26.0), [Close(3006)]), (at(99.0), []))
+    talk(connection, (at(28.0), [Close(3006)]), (at(99.0), []))  # though the pong is missing, too
 
 
 # --- commands
