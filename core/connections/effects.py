@@ -3,7 +3,7 @@
 Those that must wait for others name the method that reports what came of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.connections.frames import (
     Connect,
@@ -131,10 +131,11 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a reply."""
+    """Send a reply; an error may be that of a subscribe to the channel that it `refuses`."""
 
     id: int
     reply: Reply
+    refuses: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,9 +186,11 @@ class Journey:
 
     @property
     def status(self) -> str:
-        """`connected`; `disconnected`; or `lost`: its replica is silent, and how it ended nobody knows."""
+        """`connected`, `disconnected`, or `refused`; `lost`: its replica is silent, and nobody knows."""
         if self.ended is not None:
             return "disconnected"
+        if self.refusal("") is not None:
+            return "refused"
         return "connected" if self.is_alive else "lost"
 
     @property
@@ -206,6 +208,8 @@ class Journey:
         stays: list[Stay] = []
         for step in self._of(channel):
             if type(step) is Subscribed:
+                if stays and stays[-1].end is None:
+                    del stays[-1]  # it was told twice
                 stays.append(Stay(step, step.sent))
             elif stays and stays[-1].end is None:
                 stays[-1] = _after(stays[-1], step)

@@ -130,20 +130,20 @@ class Membership:
     def _subscribe(self, command: Subscribe) -> list[Effect]:
         asking, channel = self.asking, command.channel
         if channel in self.subscriptions:
-            return [refused(command.id, Code.ALREADY_SUBSCRIBED)]
+            return [refused(command.id, Code.ALREADY_SUBSCRIBED, channel)]
         if len(self.subscriptions) >= self._channels_max:
-            return [refused(command.id, Code.LIMIT_EXCEEDED)]
+            return [refused(command.id, Code.LIMIT_EXCEEDED, channel)]
         options = asking.options_of(channel)
         refusal = asking.refusal_to_subscribe(channel, has_token=bool(command.token))
         if options is None:
-            return [refused(command.id, Code.UNKNOWN_CHANNEL)]
+            return [refused(command.id, Code.UNKNOWN_CHANNEL, channel)]
         if refusal in (None, Code.PERMISSION_DENIED):
             refusal = refusal_of_wishes(command, options) or refusal
         asks_backend = not command.token and asking.asks_backend(channel, options)
         if refusal is Code.PERMISSION_DENIED and asks_backend:
             refusal = None  # it is the backend that decides
         if refusal is not None:
-            return [refused(command.id, refusal)]
+            return [refused(command.id, refusal, channel)]
         self._lines.hold(channel)
         if command.token or asks_backend:
             self.subscriptions.reserve(channel)

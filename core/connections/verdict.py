@@ -158,7 +158,7 @@ def _of_turn(publication: Publication, journey: Journey, stay: Stay, doubt_s: fl
 def _of_terms(publication: Publication, journey: Journey, stay: Stay, *, is_read: bool) -> Delivery | None:
     """Answer with the terms of the subscription, if it is these that decide.
 
-    `is_read`: it was read from the log for this client alone, where neither rate nor publisher count.
+    `is_read`: it was read from the log for this client alone, where the rate does not count.
     """
     event, began, end = publication.event, stay.began, stay.end
     if began.has_filter and began.filter is None:
@@ -168,12 +168,10 @@ def _of_terms(publication: Publication, journey: Journey, stay: Stay, *, is_read
         return Delivery(journey, Verdict.FILTERED_OUT, said, stay)
     if event.flags & OPAQUE and end is not None and end.code == INAPPROPRIATE_PROTOCOL:
         return Delivery(journey, Verdict.DISCONNECTED_BEFORE, _ended(end), stay)
-    if is_read:
-        return None
     if event.flags & SPARES_SENDER and event.info is not None and event.info.client == journey.came.client:
         said = "It published this itself, with exclude_self: publish without, to hear it."
         return Delivery(journey, Verdict.SENDER_EXCLUDED, said, stay)
-    if began.max_rate:
+    if began.max_rate and not is_read:
         said = (
             f"It takes at most {began.max_rate:g} publications a second: it got this one, or a later one of "
             "the same key in its place. Subscribe without max_rate to get each."

@@ -61,6 +61,7 @@ async def authenticate(client: Participant, effect: Authenticate) -> None:
         by_backend=welcome.by_backend,
         asks_to_stay=welcome.by_backend and bool(options.url_of("refresh")),
     )
+    replica.chronicle.came(client)
     client.run(connected)
     replica.wheel.add(client)
 
@@ -116,6 +117,7 @@ async def admit(client: Participant, effect: Admit) -> None:
     except (TidingsError, OSError) as error:
         terms, refusal = None, reply_of(_of_subscribe(known(error)))
     if refusal is not None:
+        client.replica.chronicle.refused(client, command.channel, refusal.code)
         client.run(client.connection.of_channel(lambda members: members.not_admitted(command, refusal)))
         return
     moment = client.replica.moment()

@@ -90,6 +90,11 @@ def test_an_end_says_up_to_where_it_was_written(steps: tuple[Step, ...], sent: i
     assert (stay.sent, stay.is_live, stay.end is None) == (sent, False, False)
 
 
+def test_a_subscription_that_was_told_twice_is_one() -> None:
+    (stay,) = journey(Subscribed(2, "a", "one", 4, 4), Subscribed(3, "a", "one", 6, 6)).stays("a")
+    assert stay.began.start == 6
+
+
 def test_steps_without_their_subscription_say_nothing() -> None:
     assert journey(WentLive(4, "a", 6), Left(5, "a", 9), Ended(7, 0, "", {})).stays("a") == []
 
@@ -99,4 +104,5 @@ def test_a_connection_shows_its_channels_refusals_and_end() -> None:
     assert (whole.channels, whole.status, whole.ended) == (["room:1"], "disconnected", STEPS[-1])
     assert (whole.refusal("room:2"), whole.refusal("room:1")) == (STEPS[4], None)
     assert journey().status == "connected"
+    assert journey(Refused(5, "", 109)).status == "refused"
     assert journey(WentLive(4, "a", 6), is_alive=False).status == "lost"
