@@ -8,6 +8,10 @@ from core.errors import Code, TidingsError
 NAME_CHARACTERS_MAX: Final = 255
 PRIVATE: Final = "$"
 USER_BOUNDARY: Final = "#"
+SYSTEM: Final = "tidings"
+"""The namespace of the channels that only the system publishes to."""
+OCCUPANCY: Final = f"{SYSTEM}:occupancy"
+"""Tells who is in the channels of the organization: `core/channels/occupancy.py`."""
 
 _NAME: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _TEXT: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
@@ -45,6 +49,11 @@ def namespace_of(channel: str) -> str:
     """
     head, colon, _ = channel.removeprefix(PRIVATE).partition(":")
     return head if colon else ""
+
+
+def is_system(channel: str) -> bool:
+    """Say whether only the system publishes to this channel."""
+    return namespace_of(channel) == SYSTEM
 
 
 def rest_of(channel: str) -> str:

@@ -15,7 +15,15 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import jsonschema_rs
 import msgspec
 
-from core.channels.name import NAME_CHARACTERS_MAX, USER_BOUNDARY, is_text, is_valid, namespace_of, rest_of
+from core.channels.name import (
+    NAME_CHARACTERS_MAX,
+    SYSTEM,
+    USER_BOUNDARY,
+    is_text,
+    is_valid,
+    namespace_of,
+    rest_of,
+)
 
 WITHOUT_NAMESPACE: Final = "_"
 """Stands for the channels without namespace where namespaces are listed."""
@@ -41,7 +49,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `history`: what those who speak the Centrifuge protocol see of the log (`core/channels/visible.py`).
     `ephemeral`: publications are not stored, delivered at most once and without an offset. `guard_private`:
     what is allowed to clients at large ends at the names with `$` or `#`, where only subscribers may.
-    `occupancy`: a system channel tells when the first subscriber comes and the last one goes.
+    `occupancy`: a system channel tells how many are in the channels, as presence counts them.
     """
 
     presence: bool = False
@@ -95,6 +103,15 @@ OWN: Final = Options(
     guard_private=True,
 )
 """Where nothing is configured. Clients then publish where the organization's `client_publish` is on."""
+OF_SYSTEM: Final = Options(
+    allow_positioning=True,
+    allow_recovery=True,
+    history="whole",
+    allow_history_for_subscriber=True,
+    publication_data_format="json",
+    guard_private=True,
+)
+"""Of the system's own channels, whatever is configured: users come with a token for it, nobody publishes."""
 
 
 class PersonalChannel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,9 +130,10 @@ class PersonalChannel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an organization demands of connections, whatever the channel.
 
-    A limit of 0 is left to the installation.
+    `disallow_anonymous_tokens`: a connection token names a user. A limit of 0 is left to the installation.
     """
 
+    disallow_anonymous_tokens: bool = False
     user_personal_channel: PersonalChannel = PersonalChannel()
     channels_max: _Count = 0
     connections_per_user_max: _Count = 0
@@ -142,6 +160,8 @@ class ChannelRules:
         namespace = namespace_of(channel)
         if not namespace:
             return self.without
+        if namespace == SYSTEM:
+            return OF_SYSTEM
         options = self.namespaces.get(namespace)
         if options is not None:
             return options
@@ -177,6 +197,8 @@ def faults_of(options: Options) -> list[tuple[str, str, str]]:
             for name, size in sizes.items()
             if not size
         ]
+    if options.occupancy and not options.presence:
+        faults.append(("#/occupancy", "not_allowed", "It tells what presence counts, which is off."))
     if options.channel_regex and not _is_regex(options.channel_regex):
         detail = "No regular expression, or one that takes too much memory; RE2's syntax, no look-around."
         faults.append(("#/channel_regex", "pattern", detail))

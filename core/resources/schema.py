@@ -13,7 +13,7 @@ import jsonschema_rs
 import msgspec
 import orjson
 
-from core.channels.name import is_valid
+from core.channels.name import SYSTEM, is_system, is_valid
 
 SCHEMA_BYTES_MAX: Final = 65_536
 SCHEMA_DEPTH_MAX: Final = 16
@@ -27,8 +27,9 @@ LIST_PARAMETERS: Final = CREDENTIAL_PARAMETERS | {"limit", "cursor", "sort", "q"
 """Names in a list's query that can't be those of its filters."""
 RESERVED_FIELDS: Final = frozenset({"idempotency_key"})
 """Stands in an item of a batch beside the fields."""
-RESERVED_TITLES: Final = frozenset({"publication"})
-"""Its events would be `publication.created`, which is how the log names what was published."""
+RESERVED_TITLES: Final = frozenset({"publication", SYSTEM})
+"""Events of the first would be `publication.created`, which is how the log names what was published; channels
+of the other are the system's own."""
 RESERVED_PREFIXES: Final = frozenset(
     {"org", "usr", "key", "cli", "ses", "evt", "req", "job", "whe", "whd", "whb", "att", "aud"}
 )
@@ -100,7 +101,8 @@ class ResourceType:
             # A template whose field is empty names no channel.
             if all(isinstance(value, str | int) for value in values.values()):
                 names.append(_PLACEHOLDER.sub(lambda match, values=values: str(values[match[1]]), template))  # type: ignore[misc]  # bound at once
-        return tuple(dict.fromkeys(name for name in names if is_valid(name)))
+        # The system has its channels for itself, whatever a field says.
+        return tuple(dict.fromkeys(name for name in names if is_valid(name) and not is_system(name)))
 
 
 class Catalog:

@@ -9,7 +9,7 @@ import orjson
 from msgspec.structs import replace
 
 from adapters.postgres.namespaces import RuleStore, StoredNamespace
-from core.channels.name import NAME_CHARACTERS_MAX
+from core.channels.name import NAME_CHARACTERS_MAX, SYSTEM
 from core.channels.namespace import NAMESPACES_MAX, OWN, WITHOUT_NAMESPACE, Options, faults_of
 from core.errors import Code, TidingsError, bad_parameter
 from core.instants import format_instant
@@ -123,6 +123,8 @@ class Namespaces:
         if not _is_name(name):
             detail = "Must be _ or at least two of a-z, A-Z, 0-9, -, _ and the full stop."
             raise bad_parameter("name", "pattern", detail)
+        if name == SYSTEM:
+            raise bad_parameter("name", "not_allowed", "These are the system's own channels.")
         is_new = False
 
         def checked(stored: StoredNamespace | None, count: int) -> Options:

@@ -285,3 +285,21 @@ def test_a_key_reads_the_log_whatever_a_namespace_shows(database_url: str) -> No
             assert [one["offset"] for one in page["data"]] == [1]
 
     run(scenario())
+
+
+def test_the_namespace_of_the_system_is_not_configured(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            for method in ("PUT", "PATCH"):
+                answer = await api.call(method, "/v1/channel_namespaces/tidings", {"presence": True})
+                assert answer.status == 422, answer.raw
+                assert answer.body["errors"][0]["code"] == "not_allowed"
+            for method in ("GET", "DELETE"):
+                assert (await api.call(method, "/v1/channel_namespaces/tidings")).status == 404
+            answer = await api.post("/v1/channels/tidings:occupancy/publications", {"data": 1})
+            assert (answer.status, answer.code) == (403, "permission_denied")
+            answer = await api.post("/v1/publish", {"items": [{"channel": "tidings:occupancy", "data": 1}]})
+            assert answer.body["results"][0]["status"] == 403
+            assert (await api.get("/v1/channels/tidings:occupancy/publications")).body["data"] == []
+
+    run(scenario())

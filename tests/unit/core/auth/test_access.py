@@ -400,3 +400,29 @@ def test_where_the_backend_lets_users_in_only_those_inside_acknowledge() -> None
 def test_only_a_user_with_a_name_acknowledges(principal: Principal) -> None:
     for options in (OWN, Options(allow_subscribe_for_client=True, allow_subscribe_for_anonymous=True)):
         assert acknowledging(principal, options, is_subscribed=True) is Code.PERMISSION_DENIED
+
+
+OCCUPANCY = "tidings:occupancy"
+
+
+@pytest.mark.parametrize("organization", [STRICT, PLAIN, PUBLISHING, INSECURE])
+@pytest.mark.parametrize("principal", EVERYBODY, ids=lambda principal: str(principal.id or "nobody"))
+def test_nobody_publishes_to_a_channel_of_the_system(
+    principal: Principal, organization: Organization
+) -> None:
+    for channel in (OCCUPANCY, "tidings:", "$tidings:x"):
+        for is_subscribed in (False, True):
+            refusal = refusal_to_publish(
+                principal, organization, channel, KNOWN | {"tidings"}, is_subscribed=is_subscribed
+            )
+            assert refusal is Code.PERMISSION_DENIED
+
+
+def test_keys_read_the_channels_of_the_system_and_users_with_a_token_for_it() -> None:
+    for ask in (refusal_to_subscribe, refusal_to_read_history, refusal_to_read_log):
+        assert ask(READER, STRICT, OCCUPANCY, KNOWN) is None
+        assert ask(USER, STRICT, OCCUPANCY, KNOWN) is Code.PERMISSION_DENIED
+        assert ask(OTHER, STRICT, OCCUPANCY, KNOWN) is Code.PERMISSION_DENIED
+    assert refusal_to_subscribe(USER, STRICT, OCCUPANCY, KNOWN, has_token=True) is None
+    assert refusal_to_read_history(USER, STRICT, OCCUPANCY, KNOWN, is_subscribed=True) is None
+    assert refusal_to_see_presence(READER, STRICT, OCCUPANCY, KNOWN) is Code.NOT_AVAILABLE

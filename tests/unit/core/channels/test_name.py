@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from core.channels.name import (
     NAME_CHARACTERS_MAX,
     is_listed,
+    is_system,
     is_text,
     is_valid,
     namespace_of,
@@ -98,3 +99,10 @@ def test_control_characters_and_halves_of_characters_are_no_text(channel: str) -
 )
 def test_a_name_lists_users_behind_its_last_boundary(channel: str, user: str, *, expected: bool) -> None:
     assert is_listed(channel, user) is expected
+
+
+def test_the_systems_channels_are_those_of_its_namespace() -> None:
+    assert is_system("tidings:occupancy")
+    assert is_system("$tidings:x")
+    assert is_system("tidings:")
+    assert not any(map(is_system, ("tidings", "tidings.x:1", "Tidings:1", "room:tidings:1", "$$tidings:1")))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.channels.namespace import (
+    OF_SYSTEM,
     OWN,
     REGEX_CHARACTERS_MAX,
     ChannelRules,
@@ -44,6 +45,9 @@ def test_options_are_off_when_absent() -> None:
         ("message:1", OWN),
         ("other:1", None),
         ("Chat:1", None),
+        ("tidings:occupancy", OF_SYSTEM),
+        ("$tidings:x", OF_SYSTEM),
+        ("tidings", CLOSED),
     ],
 )
 def test_a_channel_has_the_options_of_its_namespace(channel: str, options: Options | None) -> None:
@@ -129,8 +133,18 @@ def test_what_is_no_expression_or_a_costly_one_is_refused(regex: str) -> None:
     ]
 
 
+def test_occupancy_needs_presence() -> None:
+    assert faults_of(Options(occupancy=True, presence=True)) == []
+    assert [fault[:2] for fault in faults_of(Options(occupancy=True))] == [("#/occupancy", "not_allowed")]
+
+
+def test_the_systems_channels_can_not_be_configured() -> None:
+    rules = ChannelRules(without=CHAT, namespaces={"tidings": CHAT}, unknown="refuse")
+    assert rules.options_of("tidings:occupancy", {"tidings"}) is OF_SYSTEM
+
+
 def test_our_own_options_have_no_fault() -> None:
-    assert faults_of(OWN) == []
+    assert faults_of(OWN) == faults_of(OF_SYSTEM) == []
 
 
 def test_options_come_back_as_they_were_stored() -> None:

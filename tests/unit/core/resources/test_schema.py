@@ -112,6 +112,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "title of two words": (schema(title="Chat message"), "#/title", "must name the type"),
     "title too long": (schema(title="m" * 41), "#/title", "must name the type"),
     "title of a publication": (schema(title="publication"), "#/title", "the system"),
+    "title of the system's channels": (schema(title="tidings"), "#/title", "the system"),
     "type missing": (schema(type=ABSENT), "#/type", '"object"'),
     "type of another kind": (schema(type="array"), "#/type", '"object"'),
     "no properties": (schema(properties=ABSENT), "#/properties", "must name the fields"),
@@ -288,6 +289,14 @@ def test_a_catalog_finds_types_by_name_by_collection_and_by_what_they_refer_to()
 
 def channels(document: dict[str, Any], *templates: str) -> tuple[str, ...]:
     return declared({"channels": list(templates)}).channels_of("msg_1", document)
+
+
+def test_no_event_stands_in_a_channel_of_the_system() -> None:
+    document = {"room": "tidings", "text": "tidings:occupancy"}
+    assert channels(document, "tidings:{room}", "{text}", "{room}:x", "${room}:x", "{room}") == (
+        "message:msg_1",
+        "tidings",
+    )
 
 
 def test_an_event_stands_in_its_own_channel_and_in_those_of_the_templates() -> None:
