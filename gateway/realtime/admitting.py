@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.auth.access import refusal_to_connect
 from core.auth.principal import Organization, Principal
 from core.connections.admission import Terms, terms_of
 from core.connections.backend import SubscribeAnswer
@@ -81,6 +82,9 @@ async def _who(client: Participant, command: Connect) -> _Welcome | ErrorReply:
             return _Welcome(answer[0], organization, answer[1], by_backend=True)
         return _Welcome(*await authenticator.connection("", None))
     principal, organization = await authenticator.connection(command.token, authorization)
+    refusal = refusal_to_connect(principal, organization)
+    if refusal is not None:
+        raise TidingsError(refusal)
     _count(client, principal.organization_id)
     return _Welcome(principal, organization)
 
@@ -100,6 +104,7 @@ async def reauthenticate(client: Participant, effect: Reauthenticate) -> None:
         client.run(client.connection.refresh_refused(effect.id, known(error)))
         return
     client.run(client.connection.refreshed(effect.id, principal, replica.moment()))
+    replica.wheel.add(client)
 
 
 async def admit(client: Participant, effect: Admit) -> None:
@@ -122,6 +127,7 @@ async def admit(client: Participant, effect: Admit) -> None:
         return
     moment = client.replica.moment()
     client.run(client.connection.of_channel(lambda members: members.admitted(command, terms, moment)))
+    client.replica.wheel.add(client)
 
 
 def _terms_of_backend(channel: str, answer: SubscribeAnswer) -> Terms:
@@ -144,6 +150,7 @@ async def renew(client: Participant, effect: Renew) -> None:
         return
     moment = client.replica.moment()
     client.run(client.connection.of_channel(lambda members: members.renewed(command, terms, moment)))
+    client.replica.wheel.add(client)
 
 
 async def _terms(client: Participant, channel: str, token: str) -> Terms | None:
