@@ -402,7 +402,9 @@ class Connection:
 
     @property
     def due_s(self) -> float:
-        """When `tick` has something to do next, on the monotonic clock."""
+        """When `tick` has something to do next, on the monotonic clock; never for one that is closed."""
+        if self._state is _State.CLOSED:
+            return inf
         if self._state is not _State.CONNECTED:
             return self._stale_at
         members = self._members

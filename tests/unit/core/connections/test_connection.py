@@ -1,6 +1,7 @@
 """One client from its first byte to its last, told as conversations."""
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -680,3 +681,10 @@ def test_nothing_follows_the_end() -> None:
     reports += [of_channel("expire", 1e9), at(99.0), frame(PUBLISH, Pong())]
     talk(connection, *[(report, []) for report in reports])
     assert connection.is_closed
+
+
+def test_nothing_is_due_of_a_connection_that_is_over() -> None:
+    for connection in (fresh(), connected()):
+        assert connection.due_s < inf
+        connection.close()
+        assert connection.due_s == inf
