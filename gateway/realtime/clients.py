@@ -132,6 +132,7 @@ class Clients:
         command = SubscribeCommand(0, order.channel, since)
         moment = client.replica.moment()
         client.run(client.connection.of_channel(lambda members: members.added(command, terms, moment)))
+        client.replica.wheel.add(client)
 
     def _refresh(self, client: Client, order: Refresh) -> None:
         asking = client.connection.asking
@@ -139,6 +140,7 @@ class Clients:
             return
         now = client.replica.moment()
         client.run(client.connection.prolonged(_changed(asking.principal, order, now), now))
+        client.replica.wheel.add(client)
 
 
 def _is_revoked(principal: Principal, order: Revoke) -> bool:
