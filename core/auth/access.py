@@ -21,6 +21,12 @@ Namespaces = AbstractSet[str]
 """The namespaces that exist by themselves: the names of the resource types."""
 
 
+def refusal_to_connect(principal: Principal, organization: Organization) -> Code | None:
+    """Return why this caller may not connect with its credential, or None."""
+    is_nobody = principal.kind == "user" and not principal.id
+    return _DENIED if is_nobody and organization.channels.clients.disallow_anonymous_tokens else None
+
+
 def refusal_to_subscribe(
     principal: Principal,
     organization: Organization,

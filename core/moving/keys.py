@@ -68,10 +68,6 @@ VERDICTS: Final[dict[str, tuple[Verdict, str]]] = {
         UNAVAILABLE,
         "no header says who a user is: use tokens or a connect proxy",
     ),
-    "client.disallow_anonymous_connection_tokens": (
-        UNAVAILABLE,
-        "tokens without a user are let in: give each token a `sub`",
-    ),
     "client.connect_code_to_unidirectional_disconnect": (UNAVAILABLE, "codes are those of the protocol"),
     "channel.history_meta_ttl": (SAME, "offsets and epoch stay as long as the log itself"),
     "client.proxy": (SAME, _UNASKED),
@@ -132,8 +128,8 @@ MARKS: Final[dict[str, str]] = {
 _OFF: Final = frozenset({"", "0", "f", "false"})
 _SWITCHES: Final = frozenset(
     {
-        "enabled", "disabled", "insecure", "external", "compression", "disallow_anonymous_connection_tokens",
-        "insecure_skip_token_signature_verify", "connect_include_server_time", "reflection",
+        "enabled", "disabled", "insecure", "external", "compression", "insecure_skip_token_signature_verify",
+        "connect_include_server_time", "reflection",
     }
 )  # fmt: skip
 

@@ -101,6 +101,7 @@ def _rules(source: Source, names: list[str], types: AbstractSet[str]) -> Channel
     if longest > NAME_CHARACTERS_MAX:
         source.note("channel.max_length", UNAVAILABLE, f"names have at most {NAME_CHARACTERS_MAX} characters")
     clients = ClientOptions(
+        disallow_anonymous_tokens=source.flag("client.disallow_anonymous_connection_tokens"),
         user_personal_channel=personal,
         channels_max=source.number("client.channel_limit"),
         connections_per_user_max=source.number("client.user_connection_limit"),

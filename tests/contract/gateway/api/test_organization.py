@@ -29,6 +29,7 @@ def test_an_organization_shows_itself_and_no_secret(database_url: str) -> None:
                 "client_insecure": False,
                 "unknown_namespaces": "allow",
                 "require_idempotency_key": False,
+                "disallow_anonymous_tokens": False,
                 "user_personal_channel": {"enabled": False, "namespace": "", "single_connection": False},
                 "channels_max": 0,
                 "connections_per_user_max": 0,

@@ -13,6 +13,7 @@ from core.auth.access import (
     may_see_who_comes,
     refusal_of_data,
     refusal_to_acknowledge,
+    refusal_to_connect,
     refusal_to_publish,
     refusal_to_read_history,
     refusal_to_read_log,
@@ -21,7 +22,7 @@ from core.auth.access import (
 )
 from core.auth.principal import Organization, Principal
 from core.auth.scopes import ALL
-from core.channels.namespace import OWN, ChannelRules, Options
+from core.channels.namespace import OWN, ChannelRules, ClientOptions, Options
 from core.errors import Code
 
 STRICT: Final = Organization(
@@ -426,3 +427,13 @@ def test_keys_read_the_channels_of_the_system_and_users_with_a_token_for_it() ->
     assert refusal_to_subscribe(USER, STRICT, OCCUPANCY, KNOWN, has_token=True) is None
     assert refusal_to_read_history(USER, STRICT, OCCUPANCY, KNOWN, is_subscribed=True) is None
     assert refusal_to_see_presence(READER, STRICT, OCCUPANCY, KNOWN) is Code.NOT_AVAILABLE
+
+
+@pytest.mark.parametrize("insecure", [False, True])
+def test_where_a_token_must_name_a_user_one_without_is_refused_and_nobody_else(insecure: bool) -> None:  # noqa: FBT001
+    rules = ChannelRules(clients=ClientOptions(disallow_anonymous_tokens=True))
+    strict = replace(PLAIN, channels=rules, client_insecure=insecure)
+    nameless = replace(USER, id="")
+    assert refusal_to_connect(nameless, strict) is Code.PERMISSION_DENIED
+    assert refusal_to_connect(nameless, PLAIN) is None
+    assert [refusal_to_connect(one, strict) for one in EVERYBODY] == [None] * len(EVERYBODY)

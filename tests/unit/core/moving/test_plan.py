@@ -81,6 +81,7 @@ def test_limits_and_the_personal_channel_are_taken_over() -> None:
     found = plan(
         {
             "client": {
+                "disallow_anonymous_connection_tokens": True,
                 "channel_limit": 10,
                 "user_connection_limit": 3,
                 "subscribe_to_user_personal_channel": {
@@ -93,6 +94,7 @@ def test_limits_and_the_personal_channel_are_taken_over() -> None:
         }
     )
     assert found.rules.clients == ClientOptions(
+        disallow_anonymous_tokens=True,
         user_personal_channel=PersonalChannel(enabled=True, namespace="own", single_connection=True),
         channels_max=10,
         connections_per_user_max=3,
