@@ -82,4 +82,5 @@ class Root:
 
 def application(settings: Settings) -> serve.Application:
     """Return the application of an installation, to be run under the name `tidings`."""
-    return Root.bind(Api.bind(settings), Realtime.bind(settings))  # type: ignore[attr-defined, no-any-return]  # of Serve's decorator
+    realtime = Realtime.options(num_replicas=settings.realtime.replicas)  # type: ignore[attr-defined]  # of Serve's decorator
+    return Root.bind(Api.bind(settings), realtime.bind(settings))  # type: ignore[attr-defined, no-any-return]  # the same

@@ -193,6 +193,9 @@ class Realtime(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_REALTIME_")
 
+    replicas: Count = Field(
+        default=1, ge=1, le=1_000, description="Processes that hold sockets and streams, all nodes together."
+    )
     ping_s: Seconds = Field(default=25.0, description="Server ping interval.")
     pong_s: Seconds = Field(default=8.0, description="Then 3012.")
     connect_s: Seconds = Field(
