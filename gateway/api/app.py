@@ -17,6 +17,7 @@ from adapters.postgres.resources import ResourceReader
 from adapters.postgres.server_api import ServerApiStore
 from adapters.postgres.streams import LogReader
 from adapters.postgres.tokens import TokenStore
+from adapters.redis.journeys import JourneyReader
 from adapters.redis.nodes import NodeBoard
 from adapters.redis.presence import PresenceReader
 from adapters.telemetry.metrics import RequestMetrics
@@ -35,7 +36,9 @@ from gateway.api.centrifugo.publishing import Publishing
 from gateway.api.centrifugo.reading import Reading
 from gateway.api.centrifugo.server import CentrifugoApi
 from gateway.api.channels import Channels
+from gateway.api.connections import Connections
 from gateway.api.cursors import ChannelCursors
+from gateway.api.deliveries import Deliveries
 from gateway.api.installation import Installation
 from gateway.api.namespaces import Namespaces
 from gateway.api.organization import OwnOrganization
@@ -70,6 +73,7 @@ class ApiParts:
     backends: BackendStore
     tokens: TokenStore
     presence: PresenceReader
+    journeys: JourneyReader
     channel_cursors: CursorStore
     server_api: ServerApiStore
     floors: ChannelFloors
@@ -107,12 +111,23 @@ def routes(parts: ApiParts, metrics: RequestMetrics) -> list[Route]:
     channels = Channels(
         writing, parts.channels, parts.feed, parts.authenticator, parts.catalog, cursors, settings
     )
+    deliveries = Deliveries(
+        parts.journeys,
+        parts.channels,
+        parts.feed,
+        parts.authenticator,
+        parts.catalog,
+        cursors,
+        settings,
+    )
     presence = Presence(parts.presence, parts.authenticator, parts.catalog, cursors, settings.api)
     return [
         *Installation(parts.is_ready, metrics, origin).routes(),
         *Streams(parts.log, parts.feed, cursors, settings.api.page_bytes_max).routes(),
         *channels.routes(),
         *presence.routes(),
+        *Connections(parts.journeys, cursors).routes(),
+        *deliveries.routes(),
         *ChannelCursors(parts.channel_cursors, parts.authenticator, parts.catalog, cursors).routes(),
         *Namespaces(parts.rules, parts.authenticator, parts.catalog, cursors).routes(),
         *OwnOrganization(parts.rules).routes(),

@@ -26,6 +26,7 @@ from adapters.postgres.sealing import Sealer
 from adapters.postgres.server_api import ServerApiStore
 from adapters.postgres.streams import LogReader
 from adapters.redis.client import Cache
+from adapters.redis.journeys import JourneyReader
 from adapters.redis.nodes import NodeBoard
 from adapters.redis.presence import PresenceReader
 from adapters.schemas import load_catalog
@@ -165,6 +166,7 @@ async def rest_of(
             backends=BackendStore(database, Sealer(bytes(32), entropy)),
             tokens=store.tokens,
             presence=PresenceReader(cache, whole.presence, clock),
+            journeys=JourneyReader(cache, whole.journeys, clock),
             channel_cursors=CursorStore(database, retention_days=days),
             server_api=ServerApiStore(database, Sealer(bytes(32), entropy)),
             floors=ChannelFloors(database),

@@ -14,11 +14,13 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from adapters.redis.journeys import Entry, JourneyWriter
 from adapters.schemas import load_catalog
 from adapters.telemetry.metrics import RequestMetrics
+from core.connections.journey import Came, Subscribed
 from gateway.api.app import ApiParts, routes
-from settings import Settings
-from tests.helpers.cache import cache_server
+from settings import Journeys, Settings
+from tests.helpers.cache import Server, cache_of, cache_server
 from tests.helpers.loop import run
 from tests.helpers.owners import SCHEMAS
 from tests.helpers.rest import Answer, Rest, rest_of
@@ -129,6 +131,19 @@ PROBES: Final[dict[tuple[str, str], list[Probe]]] = {
         *nothing_there("/v1/users/{word}/cursors", "limit=1000"),
         Probe(400, "/v1/users/{word}/cursors?limit=1&cursor={readings}"),
     ],
+    ("/v1/channels/{channel:str}/publications/{offset:str}/deliveries", "GET"): [
+        *(
+            Probe(404, f"/v1/channels/{{channel}}/publications/1/deliveries?{whose}")
+            for whose in ("client={client}", "user={word}")
+        ),
+        Probe(400, "/v1/channels/{channel}/publications/1/deliveries?user={word}&cursor={connections}"),
+    ],
+    ("/v1/connections", "GET"): [
+        Probe(200, "/v1/connections?user={word}"),
+        Probe(200, "/v1/connections?user="),
+        Probe(400, "/v1/connections?user={word}&limit=1&cursor={connections}"),
+    ],
+    ("/v1/connections/{client:str}", "GET"): [Probe(404, "/v1/connections/{client}")],
     ("/v1/publish", "POST"): [
         Probe(200, "/v1/publish", {"items": [{"channel": "{channel}", "data": 1}]}),
         Probe(200, "/v1/publish", {"items": [{"channels": ["{channel}", "room:{room}"], "data": 1}]}, KEY),
@@ -230,6 +245,7 @@ def served() -> set[tuple[str, str]]:
         backends=nothing,
         tokens=nothing,
         presence=nothing,
+        journeys=nothing,
         channel_cursors=nothing,
         server_api=nothing,
         floors=nothing,
@@ -263,7 +279,7 @@ async def things_of(api: Rest) -> Names:
     await api.post("/v1/connection_tokens/revoke", {"user": "secret"})
     events = (await api.get("/v1/events?limit=1")).body
     cursors = {
-        name: (await api.get(f"/v1/{path}?limit=1")).body["next_cursor"]
+        name: (await api.get(f"/v1/{path}{'&' if '?' in path else '?'}limit=1")).body["next_cursor"]
         for name, path in (
             ("rooms", "rooms"),
             ("messages", "messages"),
@@ -271,6 +287,7 @@ async def things_of(api: Rest) -> Names:
             ("namespaces", "channel_namespaces"),
             ("readers", "channels/news/cursors"),
             ("readings", "users/secret/cursors"),
+            ("connections", "connections?user=secret"),
         )
     }
     return {
@@ -282,6 +299,7 @@ async def things_of(api: Rest) -> Names:
         "own": "mine",
         "channel": "news",
         "namespace": "chatter",
+        "client": "secretclient",
         "word": "secret",
         "key": "order-1",
         **cursors,
@@ -295,7 +313,10 @@ def with_key() -> Names:
 def nobodys(ours: Names, cursor: str) -> Names:
     """Return names of the same form that nobody has given to anything, and a cursor of another list."""
     never = {name: ours[name][:-4] + "0000" for name in ("room", "message", "event")}
-    lists = ("rooms", "messages", "publications", "events", "namespaces", "readers", "readings")
+    lists = (
+        *("rooms", "messages", "publications", "events", "namespaces"),
+        *("readers", "readings", "connections"),
+    )
     cursors = dict.fromkeys(lists, cursor)
     return {
         **never,
@@ -304,6 +325,7 @@ def nobodys(ours: Names, cursor: str) -> Names:
         "own": "nobodys",
         "channel": "olds",
         "namespace": "silence",
+        "client": "nobody",
         "word": "nowhere",
         "key": "order-0",
     }
@@ -334,6 +356,16 @@ class Stranger:
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         return await self._api.call(method, path, body, key=self.key, **headers)
+
+
+async def told_of(server: Server, organization_id: bytes, *clients: str) -> None:
+    """Let there be something to remember of clients of one user."""
+    async with cache_of(server) as cache:
+        writer = JourneyWriter(cache.line(), Journeys())
+        for client in clients:
+            steps = (Came(1, client, "secret", "websocket", "n1", "n1.0"), Subscribed(2, "news", "one", 0, 0))
+            await writer.write([Entry(organization_id, "secret", client, begins=True, steps=steps)])
+        await writer.close()
 
 
 async def all_of(api: Rest) -> list[bytes]:
@@ -378,6 +410,7 @@ def test_what_is_ours_is_answered_like_what_never_was(database_url: str, path: s
             crowd_of(server) as crowd,
         ):
             await crowd.enter("secret", "club:news", organization_id=api.organization.organization_id)
+            await told_of(server, api.organization.organization_id, "secretclient", "otherclient")
             ours = await things_of(api)
             before = await all_of(api)
             for method in (method for known, method in PROBES if known == path):
