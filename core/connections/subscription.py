@@ -46,7 +46,7 @@ class Grants:
     """Grants of one process: alike ones are the same object.
 
     Args:
-        kept_max: past it they are made anew each time.
+        kept_max: with one more the oldest is forgotten.
     """
 
     def __init__(self, kept_max: int) -> None:
@@ -55,11 +55,12 @@ class Grants:
 
     def shared(self, grant: Grant) -> Grant:
         """Return the grant that stands for all alike ones."""
-        if grant.info or grant.filter is not None:
-            return grant  # of one subscriber
+        if grant.info or grant.filter is not None or grant.max_rate:
+            return grant  # of one subscriber, who says what he wants
         known = self._kept.get(grant)
         if known is not None:
             return known
-        if len(self._kept) < self._kept_max:
-            self._kept[grant] = grant
+        self._kept[grant] = grant
+        if len(self._kept) > self._kept_max:
+            del self._kept[next(iter(self._kept))]
         return grant

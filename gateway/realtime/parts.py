@@ -33,7 +33,7 @@ from settings import Realtime
 SESSION_BYTES: Final = 16
 ASK_AGAIN_S: Final = 10
 GRANTS_MAX: Final = 10_000
-"""Kinds of subscriptions that are shared; past it each subscription has its own."""
+"""Kinds of subscriptions that are shared; past it the oldest is no longer."""
 
 
 class Flushable(Protocol):

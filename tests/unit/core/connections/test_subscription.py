@@ -20,7 +20,12 @@ def test_alike_grants_are_one_object() -> None:
 
 
 @pytest.mark.parametrize(
-    "own", [replace(GRANT, info=b"1"), replace(GRANT, filter=FilterNode(key="a", cmp="ex"))]
+    "own",
+    [
+        replace(GRANT, info=b"1"),
+        replace(GRANT, filter=FilterNode(key="a", cmp="ex")),
+        replace(GRANT, max_rate=1.5),
+    ],
 )
 def test_what_belongs_to_one_subscriber_is_not_kept(own: Grant) -> None:
     grants = Grants(1)
@@ -30,12 +35,12 @@ def test_what_belongs_to_one_subscriber_is_not_kept(own: Grant) -> None:
     assert grants.shared(replace(GRANT)) is first
 
 
-def test_only_so_many_grants_are_kept_and_more_are_made_anew() -> None:
+def test_only_so_many_grants_are_kept_and_the_oldest_makes_room_for_one_more() -> None:
     grants, other = Grants(1), replace(GRANT, presence=True)
     first = grants.shared(replace(GRANT))
-    assert grants.shared(other) == other
-    assert grants.shared(replace(other)) is not other
-    assert grants.shared(replace(GRANT)) is first
+    assert grants.shared(other) is other
+    assert grants.shared(replace(other)) is other  # else no organization that comes later would share any
+    assert grants.shared(replace(GRANT)) is not first
 
 
 @pytest.mark.parametrize(
