@@ -5,7 +5,7 @@ Bodies are those of Centrifugo's HTTP proxies; `message` is our own, in the same
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
@@ -15,7 +15,7 @@ import orjson
 from core.auth.override import NOTHING, Override, OverrideClaim, override_of
 from core.auth.tokens import SubClaims
 from core.connections.backend_options import BackendOptions
-from core.connections.codes import BAD_REQUEST, close_reason
+from core.connections.codes import BAD_REQUEST, INAPPROPRIATE_PROTOCOL, close_reason
 from core.connections.frames import ErrorReply
 from core.errors import Code, TidingsError
 from core.instants import Instant, from_seconds
@@ -277,16 +277,30 @@ _OTHER: Final = msgspec.json.Decoder(_Answer[_Result])
 
 
 def answer_of(event: BackendEvent, body: bytes) -> BackendAnswer:
-    """Return what the backend answers to an event.
+    """Return what the backend answers to an event; what a client could not be shown ends its connection.
 
     Raises:
         TidingsError: `unavailable`, the body is no answer.
     """
     try:
         # Payloads go on to clients as they are, and the decoder does not look into their text.
-        return _answer_of(event, body if is_json(body) else b"")
-    except (msgspec.DecodeError, RecursionError, ValueError):  # ValueError: no base64, or no code
+        answer = _answer_of(event, body if is_json(body) else b"")
+    except (msgspec.DecodeError, RecursionError, ValueError):  # ValueError: no base64, no code, no JSON
         raise TidingsError(Code.UNAVAILABLE, "The backend's answer can't be read.") from None
+    if event.caller.protocol == "json" and not all(data == b"" or is_json(data) for data in _shown(answer)):
+        return Disconnection(INAPPROPRIATE_PROTOCOL, close_reason(INAPPROPRIATE_PROTOCOL))
+    return answer
+
+
+def _shown(answer: BackendAnswer) -> Iterable[bytes]:
+    """Return the payloads that go to the client itself."""
+    match answer:
+        case ConnectAnswer():
+            return (answer.data, *(sub.data for sub in answer.subs.values()))
+        case SubscribeAnswer() | RpcAnswer():
+            return (answer.data,)
+        case _:
+            return ()
 
 
 def _answer_of(event: BackendEvent, body: bytes) -> BackendAnswer:
@@ -361,7 +375,10 @@ def _raw(given: msgspec.Raw) -> bytes:
 
 
 def _info(result: _Result) -> bytes:
-    return _raw(result.info) or b64decode(result.b64info or "", validate=True)
+    info = _raw(result.info) or b64decode(result.b64info or "", validate=True)
+    if info and not is_json(info):  # others read it, whatever they speak
+        raise ValueError(info)
+    return info
 
 
 def _data(result: _Result) -> bytes:

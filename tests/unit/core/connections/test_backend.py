@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -48,6 +49,7 @@ MESSAGE = MessageEvent(CALLER, b"1")
 EVENTS: list[BackendEvent] = [CONNECT, REFRESH, SUBSCRIBE, PUBLISH, RPC, MESSAGE]
 REFUSABLE = [event for event in EVENTS if event is not REFRESH]
 PLAIN = BackendOptions()
+BINARY = Caller("9336a229", "websocket", "protobuf")
 
 
 def answer(event: BackendEvent, **members: Any) -> BackendAnswer:
@@ -102,7 +104,7 @@ def test_each_event_has_its_endpoint() -> None:
 def test_a_connection_is_let_in_on_terms() -> None:
     sub = {"info": {"a": 1}, "data": 2, "override": {"presence": {"value": True}}, "expire_at": 7}
     found = answer(
-        CONNECT,
+        replace(CONNECT, caller=BINARY),
         result={
             "user": "56",
             "expire_at": 1565436268,
@@ -145,8 +147,8 @@ def test_a_connection_is_prolonged_or_over(members: dict[str, Any], expected: Re
 
 
 def test_a_subscription_is_allowed_on_terms() -> None:
-    result = {"info": 1, "b64data": "AA==", "override": {"join_leave": {"value": False}}, "expire_at": 5}
-    expected = SubscribeAnswer(b"1", b"\0", Override(join_leave=False), from_seconds(5))
+    result = {"info": 1, "b64data": "Mg==", "override": {"join_leave": {"value": False}}, "expire_at": 5}
+    expected = SubscribeAnswer(b"1", b"2", Override(join_leave=False), from_seconds(5))
     assert answer(SUBSCRIBE, result=result) == expected
     assert answer(SUBSCRIBE, result={}) == answer(SUBSCRIBE) == SubscribeAnswer()
 
@@ -160,8 +162,40 @@ def test_a_publication_is_allowed_and_may_be_changed() -> None:
 
 def test_calls_are_answered_with_what_the_backend_sent_byte_for_byte() -> None:
     assert answer_of(RPC, b'{"result":{"data": {"n": 1.50} }}') == RpcAnswer(b'{"n": 1.50}')
-    assert answer(RPC, result={"b64data": "AA=="}) == RpcAnswer(b"\0")
+    assert answer(replace(RPC, caller=BINARY), result={"b64data": "AA=="}) == RpcAnswer(b"\0")
     assert answer(RPC, result={}) == answer(RPC) == RpcAnswer()
+
+
+@pytest.mark.parametrize(
+    ("event", "result"),
+    [
+        (RPC, {"b64data": "AA=="}),
+        (SUBSCRIBE, {"b64data": "AA=="}),
+        (CONNECT, {"b64data": "AA=="}),
+        (CONNECT, {"subs": {"a": {"b64data": "AA=="}}}),
+    ],
+)
+def test_what_is_not_json_ends_who_can_read_nothing_else(event: BackendEvent, result: dict[str, Any]) -> None:
+    assert answer(event, result=result) == Disconnection(3506, "inappropriate protocol")
+    other = answer(replace(event, caller=BINARY), result=result)
+    assert not isinstance(other, Disconnection)
+
+
+@pytest.mark.parametrize(
+    ("event", "result"),
+    [
+        (CONNECT, {"b64info": "AA=="}),
+        (CONNECT, {"subs": {"a": {"b64info": "AA=="}}}),
+        (SUBSCRIBE, {"b64info": "AA=="}),
+        (REFRESH, {"b64info": "AA=="}),
+    ],
+)
+def test_what_others_see_of_a_client_is_json_or_the_answer_is_none(
+    event: BackendEvent, result: dict[str, Any]
+) -> None:
+    with pytest.raises(TidingsError) as raised:
+        answer(replace(event, caller=BINARY), result=result)
+    assert raised.value.code is Code.UNAVAILABLE
 
 
 def test_messages_are_taken() -> None:
