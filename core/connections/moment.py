@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.auth.tokens import LIFETIME_MAX
 from core.instants import MICROSECONDS, Instant
 
 
@@ -16,9 +17,9 @@ class Moment:
     def until(self, ends_at: Instant | None) -> tuple[float | None, int | None]:
         """Return when something ends on the monotonic clock, and in how many whole seconds, at least 1.
 
-        None for both when it does not end.
+        None for both when it does not end. What ends later than any token does ends with the longest.
         """
         if ends_at is None:
             return None, None
-        left_s = (ends_at - self.wall) / MICROSECONDS
+        left_s = min(ends_at - self.wall, LIFETIME_MAX) / MICROSECONDS
         return self.monotonic_s + left_s, max(1, int(left_s))

@@ -23,5 +23,10 @@ def test_an_end_is_told_on_the_monotonic_clock_and_in_whole_seconds_of_at_least_
     assert (ends_at_s, ttl_s) == (pytest.approx(expected[0]), expected[1])
 
 
+def test_what_ends_later_than_in_a_year_is_looked_at_in_a_year() -> None:
+    year_s = 365 * 86_400
+    assert NOW.until(from_seconds(2**53)) == (pytest.approx(100.0 + year_s), year_s)
+
+
 def test_without_jitter_there_is_none() -> None:
     assert NOW.jitter == 0.0
