@@ -38,6 +38,9 @@ _STEPS: Final[dict[type[Step], str]] = {
 }
 _HIDDEN: Final = ("at", "client", "user", "transport", "node", "tag")
 """Of steps: what stands elsewhere, or is nobody's concern."""
+_SENT: Final = "sent_up_to"
+_NAMES: Final = {"start": "began_behind", "sent": _SENT, "offset": _SENT, "offsets": _SENT}
+"""Of what steps say, as `shown_stay` has it."""
 
 
 class Connections:
@@ -111,7 +114,7 @@ def shown_stay(stay: Stay) -> dict[str, Any]:
         "began_behind": began.start,
         "was_recovering": began.was_recovering,
         "recovered": began.recovered,
-        "sent_up_to": stay.sent,
+        _SENT: stay.sent,
     }
     if stay.live_at is not None:
         shown |= {"live_at": _time(stay.live_at), "live_behind": stay.live_offset}
@@ -121,12 +124,12 @@ def shown_stay(stay: Stay) -> dict[str, Any]:
 
 
 def _shown_step(step: Step) -> dict[str, Any]:
-    told = msgspec.structs.asdict(step)
-    return {
-        "step": _STEPS[type(step)],
-        "at": _time(step.at),
-        **{name: value for name, value in told.items() if name not in _HIDDEN},
+    told = {
+        _NAMES.get(name, name): value
+        for name, value in msgspec.structs.asdict(step).items()
+        if name not in _HIDDEN and value is not None
     }
+    return {"step": _STEPS[type(step)], "at": _time(step.at), **told}
 
 
 def _time(at: int) -> str:

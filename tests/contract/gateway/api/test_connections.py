@@ -95,9 +95,10 @@ def test_a_connection_is_shown_with_every_step(database_url: str) -> None:
                 *("subscribed", "refused", "unsubscribed", "disconnected"),
             ]
             assert told[0] == {"step": "connected", "at": notes.time(0), "is_retold": False}
-            assert told[2] == {"step": "page_sent", "at": notes.time(0.2), "channel": "news", "sent": 9}
-            assert told[4]["filter"]["val"] == "red"
-            assert told[-1]["offsets"] == {"b": 7}
+            assert told[2] == {"step": "page_sent", "at": notes.time(0.2), "channel": "news", "sent_up_to": 9}
+            assert (told[1]["began_behind"], told[1]["sent_up_to"], told[3]["sent_up_to"]) == (4, 6, 10)
+            assert (told[4]["filter"]["val"], "filter" in told[1]) == ("red", False)
+            assert (told[-2]["sent_up_to"], told[-1]["sent_up_to"]) == (12, {"b": 7})
 
     run(scenario())
 
