@@ -30,7 +30,7 @@ def shell(system: Running, script: str, folder: Path) -> str:
 
 
 def test_the_curl_examples_work_as_they_stand(system: Running, tmp_path: Path) -> None:
-    key, make, read, publish = blocks("sh")
+    key, make, read, publish, configure, stream = blocks("sh")
     made = shell(system, key + make, tmp_path)
     room, message = (json.loads(part) for part in made.replace("}{", "}\n{").splitlines())
     assert (room["object"], room["external_id"]) == ("room", "lobby")
@@ -40,13 +40,17 @@ def test_the_curl_examples_work_as_they_stand(system: Running, tmp_path: Path) -
     assert "\nid: " in shown
     answer = json.loads(shell(system, key + publish, tmp_path))
     assert (answer["object"], answer["channel"], answer["offset"]) == ("publication", "news", 1)
+    namespace = json.loads(shell(system, key + configure, tmp_path))
+    assert (namespace["object"], namespace["name"], namespace["presence"]) == ("channel_namespace", "chat", True)
+    events = shell(system, key + stream.replace("curl -sN", "timeout 3 curl -sN"), tmp_path)
+    assert '"data":{"headline": "It works"}' in events
     again = shell(system, key + make.partition("\n\n")[2], tmp_path)
     assert json.loads(again)["id"] == message["id"], "the idempotency key of the example has one effect"
 
 
 def test_the_javascript_example_hears_what_was_published(system: Running, tmp_path: Path) -> None:
     (example,) = blocks("js")
-    key, _, _, publish = blocks("sh")
+    key, publish = (blocks("sh")[place] for place in (0, 3))
     shell(system, key + publish, tmp_path)
     program = tmp_path / "example.mjs"
     script = example.replace("ws://localhost:8000", f"ws://localhost:{system.port}")
