@@ -19,7 +19,6 @@ from core.connections.codec_requests import (
     CommandRequest,
     history_of,
     message_of,
-    publish_of,
     subscribe_of,
 )
 from core.connections.delta import patch_of
@@ -28,11 +27,14 @@ from core.streams.event import ClientInfo, Event
 from core.streams.event_object import channel_payload
 
 _DECODE: Final = msgspec.json.Decoder(CommandRequest).decode
-_METHODS: Final[dict[str, CommandOf]] = {
+_COMMAND_OF: Final[dict[str, CommandOf]] = {
+    **METHODS,
     "subscribe": lambda id_, request: subscribe_of(id_, request, request.tf),
     "history": lambda id_, request: history_of(id_, request, request.since),
-    **METHODS,
 }
+_METHODS: Final = [
+    (name, _COMMAND_OF[name]) for name in CommandRequest.__struct_fields__ if name in _COMMAND_OF
+]
 
 
 class JsonCodec:
@@ -139,9 +141,7 @@ def _command_of(request: CommandRequest) -> Command:
     id_ = request.id
     if not id_:
         return Pong() if request.send is None else message_of(request.send)
-    if request.publish is not None:  # by far the most frequent
-        return publish_of(id_, request.publish)
-    for method, command_of in _METHODS.items():
+    for method, command_of in _METHODS:
         if (asked := getattr(request, method)) is not None:
             return command_of(id_, asked)
     raise ProtocolError

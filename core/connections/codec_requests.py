@@ -131,21 +131,21 @@ class SubRefreshRequest(msgspec.Struct):
 
 
 class CommandRequest(msgspec.Struct):
-    """A command: its id and one of its methods."""
+    """A command: its id and one of its methods; of several it is the first, in this order."""
 
     id: Annotated[int, msgspec.Meta(ge=0, le=ID_MAX)] = 0
-    publish: PublishRequest | None = None
-    subscribe: SubscribeRequest | None = None
     connect: ConnectRequest | None = None
+    subscribe: SubscribeRequest | None = None
     unsubscribe: ChannelRequest | None = None
-    history: HistoryRequest | None = None
+    publish: PublishRequest | None = None
     presence: ChannelRequest | None = None
     presence_stats: ChannelRequest | None = None
+    history: HistoryRequest | None = None
+    ping: PingRequest | None = None
+    send: SendRequest | None = None
     rpc: RpcRequest | None = None
     refresh: RefreshRequest | None = None
     sub_refresh: SubRefreshRequest | None = None
-    send: SendRequest | None = None
-    ping: PingRequest | None = None
 
 
 def connect_of(id_: int, request: ConnectRequest | pb.ConnectRequest) -> Connect:

@@ -83,6 +83,7 @@ def test_the_commands_of_a_frame_are_read_in_their_order(commands: list[Command]
          Connect(1, "", b"[1]", {"a": Since(Position("", 2)), "b": Since(None, delta=True)})),
         ('{"id":4294967295,"connect":{}}', Connect(ID_MAX)),
         ('{"id":1,"connect":{},"publish":null}', Connect(1)),
+        ('{"id":1,"publish":{"channel":"a","data":1},"connect":{}}', Connect(1)),
         ('{"id":1,"refresh":{}}', Refresh(1, "")),
         ("{}", Pong()),
         (' {"id":0} \r', Pong()),
@@ -99,7 +100,7 @@ def test_the_commands_of_a_frame_are_read_in_their_order(commands: list[Command]
         ('{"id":1,"subscribe":{"channel":"a","type":3}}', Unserved(1, "map", "a")),
         ('{"id":1,"subscribe":{"channel":"a","type":4}}', Unserved(1, "shared_poll", "a")),
     ],
-    ids=range(29),
+    ids=range(30),
 )  # fmt: skip
 def test_a_frame_means_its_command(frame: str, command: Command) -> None:
     assert JSON.decode(frame.encode(), 1) == [command]
