@@ -57,13 +57,20 @@ def _publish(asking: Asking, command: Publish, *, is_subscribed: bool, is_json_g
         refusal = Code.VALIDATION_FAILED  # a bad request, to whomever
     if refusal is not None:
         return refused(command.id, refusal)
-    is_opaque = not is_json_given and options.publication_data_format not in ("json", "json_object")
     return Write(
         command,
         ask_backend=asks_backend,
         is_ephemeral=options.ephemeral,
-        is_opaque=is_opaque and not is_json(command.data),
+        is_opaque=_is_opaque(options, command, is_json_given=is_json_given),
     )
+
+
+def _is_opaque(options: Options, command: Publish, *, is_json_given: bool) -> bool:
+    if options.publication_data_format in ("json", "json_object"):
+        return False
+    # Even a frame of JSON may bring no data at all, where the format lets that pass.
+    is_in_frame = is_json_given and bool(command.data)
+    return not (is_in_frame or is_json(command.data))
 
 
 def _is_bad(options: Options, command: Publish, *, is_json_given: bool) -> bool:

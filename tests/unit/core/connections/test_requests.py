@@ -140,6 +140,14 @@ def test_data_that_is_not_json_is_marked_where_clients_can_bring_it(data_format:
     assert of(plain, options) == Write(plain)
 
 
+def test_no_data_at_all_is_no_json_either_whoever_brings_it() -> None:
+    """A client of JSON broke the pushes of all others, whose line had nothing where the data stands."""
+    options = Options(allow_publish_for_client=True, publication_data_format="binary")
+    nothing = publish(b"")
+    for kind in (True, False):
+        assert of(nothing, options, is_json=kind) == Write(nothing, is_opaque=True)
+
+
 def test_publications_of_an_ephemeral_namespace_are_not_stored() -> None:
     command = publish()
     options = Options(allow_publish_for_client=True, ephemeral=True)
