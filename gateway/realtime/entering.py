@@ -96,7 +96,8 @@ class Entering:
         if self._joining.is_over():
             return
         if grant.hears:
-            client.send_push(Joined(self._name, info_of(client, grant.info)))
+            if grant.announces:
+                client.send_push(Joined(self._name, info_of(client, grant.info)))
             self._channel.hear(client)
         if grant.announces:
             tell_joined(client, self._feed, self._name, grant)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.channels.namespace import ChannelRules, Options
 from core.connections.orders import Subscribe, Who
 from core.streams.event import OPAQUE
 from tests.helpers.listener import Following, document
@@ -60,6 +61,18 @@ def test_who_wishes_to_hear_of_others_does_and_who_does_not_wish_it_does_not() -
         await world.close()
         assert clients_of(heard, "join") == [curious.client_id, deaf.client_id]
         assert unheard.pushes("join") == []
+
+    run(scenario())
+
+
+def test_where_joins_are_not_told_nobody_hears_of_its_own_either() -> None:
+    async def scenario() -> None:
+        deaf = Options(force_push_join_leave=True)
+        world = Meeting(rules=ChannelRules(namespaces={"deaf": deaf}))
+        _, socket = await world.subscribed("deaf:a")
+        await world.subscribed("deaf:a")
+        assert kinds(socket)[-1:] == ["subscribe"]
+        await world.close()
 
     run(scenario())
 
