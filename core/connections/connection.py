@@ -239,12 +239,16 @@ class Connection:
         return effects
 
     def _pong(self) -> list[Effect]:
-        if not self._awaiting_pong:
-            # RFC 6455 §5.5.3: a pong of the transport may answer nothing; one of the protocol may not.
-            return [] if self._manner.has_native_pings else self._close(BAD_REQUEST)
-        self._awaiting_pong = False
-        self._ping_at += self._limits.ping_s - self._limits.pong_s
+        if self._manner.has_native_pings or not self._awaiting_pong:
+            return self._close(BAD_REQUEST)
+        self.ponged()
         return []
+
+    def ponged(self) -> None:
+        """The transport's own ping was answered; one that answers nothing is no fault (RFC 6455 §5.5.3)."""
+        if self._awaiting_pong:
+            self._awaiting_pong = False
+            self._ping_at += self._limits.ping_s - self._limits.pong_s
 
     def _refresh(self, command: Refresh) -> list[Effect]:
         if not command.token or self._expires_at is None or not self._known().principal.refreshable:
@@ -348,14 +352,14 @@ class Connection:
         return [Send(id_, reply or ErrorReply(code))]
 
     def refreshed(self, id_: int, principal: Principal, at: Moment) -> list[Effect]:
-        """The new token was good: the connection lives on, if user and channels are the same."""
+        """The new token was good: the connection lives on, if user and live channels are the same."""
         if self._state is not _State.CONNECTED or self._members is None:
             return []
         asking = self._members.asking
         before = asking.principal
         if (principal.id, principal.organization_id) != (before.id, before.organization_id):
             return self._close(INVALID_TOKEN)
-        if _channels_of(principal) != _channels_of(before):
+        if not self._members.are_of(principal):
             return self._close(INSUFFICIENT_STATE)
         self._members.asking = Asking(principal, asking.organization, self._types)
         return [Send(id_, Refreshed(self._client, self._learn_expiry(at)))]
@@ -443,7 +447,3 @@ class Connection:
     def close(self) -> None:
         """The transport ended."""
         self._state = _State.CLOSED
-
-
-def _channels_of(principal: Principal) -> frozenset[str]:
-    return frozenset(principal.subs or principal.channels)

@@ -6,6 +6,7 @@ them, the connection is over, and nothing of this is asked any more.
 
 from collections.abc import Iterable
 
+from core.auth.principal import Principal
 from core.connections.admission import (
     Asking,
     ServerSide,
@@ -83,6 +84,12 @@ class Membership:
             self.subscriptions.begin(one.command.channel, grant, at.until(one.expires_at)[0])
             joins.append(Join(one.command, grant, one.data))
         return tuple(joins)
+
+    def are_of(self, principal: Principal) -> bool:
+        """Say whether a new token tells of the server-side subscriptions that are live, and of no others."""
+        wanted, before = _channels_of(principal), _channels_of(self.asking.principal)
+        live = {channel for channel in wanted | before if channel in self.subscriptions}
+        return live == wanted
 
     def receive(self, command: ChannelCommand) -> list[Effect]:
         """Take a command: do it, or let it wait for those before it."""
@@ -279,3 +286,7 @@ class Membership:
         if any(grant is not None and grant.is_server_side for grant in grants):
             return [Close(SUBSCRIPTION_EXPIRED)]
         return self._order(Evict(channel, UNSUBSCRIBE_EXPIRED, if_over=True) for channel in over)
+
+
+def _channels_of(principal: Principal) -> frozenset[str]:
+    return frozenset(principal.subs or principal.channels)

@@ -123,7 +123,7 @@ class Client:
 
     __slots__ = (
         "_is_held", "_is_paused", "_outbox", "_page_turn", "_socket", "_unanswered", "connection", "counted",
-        "due_slot", "feed", "opening", "replica", "session", "told",
+        "due_slot", "feed", "opening", "replica", "seat", "session", "told",
     )  # fmt: skip
 
     def __init__(self, replica: Replica, socket: Socket, opening: Opening) -> None:
@@ -141,6 +141,8 @@ class Client:
         self.session = replica.new_session() if opening.has_session or opening.is_unidirectional else ""
         self.counted = ""
         """What its user's connections are counted under, if they are."""
+        self.seat = ""
+        """The user that it is found by (`Clients.seat`)."""
         self.told: set[str] | None = None
         """Channels in which others were told that it joined."""
         self._socket = socket
@@ -196,7 +198,7 @@ class Client:
 
     def pong(self) -> None:
         """The transport's own ping was answered."""
-        self.run(self.connection.receive([Pong()]))
+        self.connection.ponged()
 
     def tick(self) -> None:
         """Let time pass."""

@@ -471,18 +471,17 @@ def test_each_ping_admits_one_pong() -> None:
 def test_pings_of_the_transport_stand_in_for_those_of_the_protocol() -> None:
     """A browser may send pongs of its own accord, which RFC 6455 allows."""
     connection = fresh(has_native_pings=True)
-    talk(
-        connection,
-        (Pong(), []),
-        (CONNECT, [VERIFY]),
-        (Pong(), []),
-        (welcome(), [Send(1, Connected("c-1", 0, pong=False))]),
-        (Pong(), []),
-        (at(20.0), [Ping()]),
-        (frame(Pong(), Pong()), []),
-        (at(40.0), [Ping()]),
-        (at(48.0), [Close(3012)]),
-    )
+    connection.ponged()
+    talk(connection, (CONNECT, [VERIFY]), (welcome(), [Send(1, Connected("c-1", 0, pong=False))]))
+    connection.ponged()
+    talk(connection, (at(20.0), [Ping()]))
+    connection.ponged()
+    connection.ponged()
+    talk(connection, (at(40.0), [Ping()]), (at(48.0), [Close(3012)]))
+
+
+def test_where_the_transport_pings_a_command_without_id_answers_nothing() -> None:
+    talk(fresh(has_native_pings=True), (Pong(), [Close(3501)]))
 
 
 # --- clients that only listen
@@ -584,6 +583,20 @@ def test_a_token_with_other_server_side_subscriptions_begins_them_anew() -> None
         (renewed(until(60)), [Close(3010)]),
     )
     talk(connected(until(60)), (renewed(more), [Close(3010)]))
+
+
+def test_a_token_with_a_server_side_subscription_that_has_ended_begins_it_anew() -> None:
+    more = replace(until(60), channels=(A,))
+    for token, effects in ((more, [Close(3010)]), (until(60), [Send(9, Refreshed("c-1", 60))])):
+        connection = fresh()
+        talk(
+            connection,
+            (CONNECT, [VERIFY]),
+            (welcome(more), [Open(1, (ours(A),))]),
+            (opened(A), [Send(1, Connected("c-1", 20, 60, subs={A: BEGUN}))]),
+        )
+        connection.of_channel(lambda members: members.evicted(A, 2000))
+        talk(connection, (renewed(token), effects))
 
 
 def test_a_token_that_is_refused_ends_the_connection_unless_the_fault_is_ours() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from core.auth.override import Override
+from core.auth.tokens import SubClaims
 from core.channels.filter import FilterNode
 from core.connections.admission import ServerSide, Terms
 from core.connections.effects import Admit, Close, Join, Leave, Read, Renew, See, Send, SendPush, Write
@@ -26,6 +27,7 @@ from core.connections.subscription import Grant
 from core.errors import Code, TidingsError
 from core.streams.position import Position
 from tests.helpers.connections import (
+    ANN,
     ASKING,
     CHAT,
     CLOSED,
@@ -35,6 +37,7 @@ from tests.helpers.connections import (
     A,
     B,
     Said,
+    asking,
     demanding,
     error,
     instant,
@@ -483,6 +486,14 @@ def test_a_renewal_without_channel_is_for_the_one_that_its_token_names() -> None
         (renewed(Terms(A), nameless), [error(7, 103)]),
     )
     talk(subscribed(A), (nameless, [Renew(nameless)]), (renewed(Terms(A), nameless), [Close(3501)]))
+
+
+def test_a_new_token_has_the_server_side_subscriptions_that_are_live() -> None:
+    machine = subscribed(A)
+    machine.asking = asking(replace(ANN, channels=(A, B)))
+    assert machine.are_of(replace(ANN, subs={A: SubClaims()}))
+    assert not machine.are_of(replace(ANN, channels=(A, B)))
+    assert not machine.are_of(ANN)
 
 
 def test_a_renewal_needs_a_subscription_that_clients_renew_and_a_token() -> None:
