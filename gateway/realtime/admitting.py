@@ -47,6 +47,7 @@ async def authenticate(client: Participant, effect: Authenticate) -> None:
     client.opening = replica.kept_of(client.opening, command.headers, options)
     organization_id = welcome.principal.organization_id
     client.feed = feed = replica.hub.join(organization_id)
+    replica.clients.seat(client, feed, welcome.principal.id)
     replica.admission.hold_connect(organization_id)
     if welcome.principal.kind == "key":
         feed.keys.add(welcome.principal.id)

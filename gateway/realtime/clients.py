@@ -31,6 +31,7 @@ from gateway.realtime.client import Client
 from gateway.realtime.feed import Feed
 from gateway.realtime.participant import info_of
 from gateway.realtime.presence import Member
+from gateway.realtime.seats import Seats
 
 
 class Clients:
@@ -39,6 +40,7 @@ class Clients:
     def __init__(self) -> None:
         self._clients: dict[str, Client] = {}
         self._sessions: dict[str, Client] = {}
+        self._seats: dict[Feed, Seats[Client]] = {}
         self._journal = structlog.get_logger()
 
     def __len__(self) -> int:
@@ -56,6 +58,23 @@ class Clients:
         if client.session:
             self._sessions.pop(client.session, None)
 
+    def seat(self, client: Client, feed: Feed, user: str) -> None:
+        """It is known whose it is; `unseat` it when it leaves the feed."""
+        client.seat = user
+        seats = self._seats.get(feed)
+        if seats is None:
+            seats = self._seats[feed] = Seats()
+        seats.take(user, client)
+
+    def unseat(self, client: Client, feed: Feed) -> None:
+        """Orders of the organization are no longer for it."""
+        seats = self._seats.get(feed)
+        if seats is None:
+            return
+        seats.leave(client.seat, client)
+        if not seats:
+            del self._seats[feed]
+
     def all(self) -> list[Client]:
         """Return all of them."""
         return list(self._clients.values())
@@ -70,7 +89,7 @@ class Clients:
 
     def of_feed(self, feed: Feed) -> list[Client]:
         """Return the connected clients of one organization."""
-        return [client for client in self._clients.values() if client.feed is feed]
+        return list(self._seats.get(feed, ()))
 
     def members(self) -> Iterator[Member]:
         """Yield who is present in which channel by way of this replica."""
@@ -118,12 +137,15 @@ class Clients:
                         client.end(INVALID_TOKEN)
 
     def _meant(self, feed: Feed, who: Who) -> list[Client]:
-        if who.client:
-            one = self._clients.get(who.client)
+        if who.client or who.session:
+            one = self._clients.get(who.client) if who.client else self._sessions.get(who.session)
             found = [] if one is None or one.feed is not feed else [one]
-        else:
+        elif who.anybody:
             found = self.of_feed(feed)
-        return [client for client in found if who.means(client.user, client.client_id, client.session)]
+        else:
+            seats = self._seats.get(feed)
+            found = [] if seats is None else seats.of(who.user)
+        return [client for client in found if who.means(client.seat, client.client_id, client.session)]
 
     def _subscribe(self, client: Client, order: Subscribe) -> None:
         since = None if order.since_offset < 0 else Position(order.since_epoch, order.since_offset)

@@ -72,6 +72,7 @@ def leave_all(client: Participant) -> None:
         grant = subscriptions.drop(name) if subscriptions is not None else None
         if grant is not None:
             take_leave(client, feed, name, grant)
+    client.replica.clients.unseat(client, feed)
     uncount(client, feed)
     client.replica.admission.release_connect(feed.organization_id)
     client.replica.hub.leave(feed)

@@ -27,6 +27,7 @@ class Participant(Protocol):
     feed: Feed | None
     told: set[str] | None
     counted: str
+    seat: str
     due_slot: int
 
     @property

@@ -22,6 +22,7 @@ from core.streams.command import Command
 from gateway.auth import Authenticator
 from gateway.realtime.admission import Admission
 from gateway.realtime.chronicle import Chronicle
+from gateway.realtime.feed import Feed
 from gateway.realtime.forms import Form, frame_form, sse_form, stream_form, websocket_form
 from gateway.realtime.hub import Hub
 from gateway.realtime.opening import Opening
@@ -53,6 +54,14 @@ class Registry(Protocol):
 
     def remove(self, client: Any) -> None:
         """Forget one."""
+        ...
+
+    def seat(self, client: Any, feed: Feed, user: str) -> None:
+        """It is known whose it is."""
+        ...
+
+    def unseat(self, client: Any, feed: Feed) -> None:
+        """It leaves."""
         ...
 
     def __len__(self) -> int:

@@ -112,6 +112,35 @@ def test_only_those_who_fit_are_meant_and_never_those_of_another_organization(
     run(scenario())
 
 
+def test_an_order_about_one_looks_at_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def means(who: Who, user: str, client: str, session: str) -> bool:
+        asked.append(client)
+        return original(who, user, client, session)
+
+    original = Who.means
+    monkeypatch.setattr(Who, "means", means)
+
+    async def scenario() -> None:
+        world = World()
+        await world.open()
+        bob, ann = world.client("bob"), world.client("ann by sessions")
+        for who, meant in (
+            (Who("bob"), bob),
+            (Who("bob", bob.client_id), bob),
+            (Who("ann", "", ann.session), ann),
+        ):
+            await world.order(Unsubscribe(who, "a", 2000))
+            assert asked == [meant.client_id]
+            asked.clear()
+        await world.order(Disconnect(Who("nobody"), 3503))
+        assert asked == []
+        await world.close()
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("code", "reason", "ended"),
     [
