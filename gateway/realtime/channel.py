@@ -69,6 +69,10 @@ class Channel:
         """Say whether it gets what is dispatched."""
         return any(subscriber in lane for lane in self._lanes.values())
 
+    def has(self, subscriber: Subscriber) -> bool:
+        """Say whether it is subscribed, however far it has got."""
+        return subscriber in self.catching or self.is_live(subscriber)
+
     def go_live(self, subscriber: Subscriber, grant: Grant, *, has_last: bool) -> None:
         """Begin to write to a subscriber that stands at the channel's offset.
 

@@ -221,15 +221,25 @@ class Client:
         """End a subscription, or with an empty channel all, because the organization's backend says so."""
         self.run(self.connection.of_channel(lambda members: members.evicted(channel, code)))
 
-    def broken(self, feed: Feed) -> None:
-        """The log lost continuity, or has a hole that can't be filled: say so, never skip it."""
-        subscriptions = self.connection.subscriptions
-        if feed is not self.feed or self.connection.is_closed or subscriptions is None:
-            return
-        for name in subscriptions:
+    def silence(self, feed: Feed) -> list[str]:
+        """The log lost continuity, or has a hole that can't be filled: return the channels that end by it.
+
+        Nothing of them is written any more. Those that still catch up find out by their own reading.
+        """
+        found = []
+        for name in self.connection.subscriptions or ():
             channel = feed.channels.get(name)
             if channel is not None and channel.is_live(self):
-                self.insufficient(feed, name)  # the others find out by their own reading
+                channel.leave(self)
+                found.append(name)
+        return found
+
+    def broken(self, feed: Feed, silenced: list[str]) -> None:
+        """Say so of the channels that were silenced, unless they have begun anew since."""
+        for name in silenced:
+            channel = feed.channels.get(name)
+            if feed is self.feed and not (channel is not None and channel.has(self)):
+                self.insufficient(feed, name)
 
     def insufficient(self, feed: Feed, name: str) -> None:
         """A subscription can't go on without a hole: the client must begin it anew."""

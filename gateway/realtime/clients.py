@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 import msgspec
 import structlog
@@ -25,6 +26,7 @@ from core.connections.orders import (
 )
 from core.errors import TidingsError
 from core.instants import Instant, from_seconds
+from core.ports import Clock
 from core.streams.event import ClientInfo
 from core.streams.position import Position
 from gateway.realtime.client import Client
@@ -32,6 +34,12 @@ from gateway.realtime.feed import Feed
 from gateway.realtime.participant import info_of
 from gateway.realtime.presence import Member
 from gateway.realtime.seats import Seats
+
+TOGETHER: Final = 100
+"""So many are told at once that the log broke."""
+STEP_S: Final = 0.1
+STEPS_MAX: Final = 50
+"""The others are told in at most so many steps, that far apart."""
 
 
 class Clients:
@@ -107,9 +115,17 @@ class Clients:
                     yield Member(client.feed.organization_id, channel, info_of(client, grant.info))
 
     def broken(self, feed: Feed) -> None:
-        """The log lost continuity, or a hole can't be filled: every subscriber of the feed is told."""
-        for client in self.of_feed(feed):
-            client.broken(feed)
+        """The log lost continuity, or a hole can't be filled: every subscriber of the feed is told.
+
+        Spread over some seconds where they are many, since all of them come back and read; meanwhile nothing
+        is written to them.
+        """
+        silenced = [(client, names) for client in self.of_feed(feed) if (names := client.silence(feed))]
+        for client, names in silenced[:TOGETHER]:
+            client.broken(feed, names)
+        if rest := silenced[TOGETHER:]:
+            replica = rest[0][0].replica
+            replica.tasks.spawn("break", _tell_of_break(feed, rest, replica.clock))
 
     def ordered(self, feed: Feed, order: bytes) -> None:
         """Carry out an order about connections of the feed's organization."""
@@ -163,6 +179,14 @@ class Clients:
         now = client.replica.moment()
         client.run(client.connection.prolonged(_changed(asking.principal, order, now), now))
         client.replica.wheel.add(client)
+
+
+async def _tell_of_break(feed: Feed, silenced: list[tuple[Client, list[str]]], clock: Clock) -> None:
+    step = max(TOGETHER, len(silenced) // STEPS_MAX + 1)
+    for start in range(0, len(silenced), step):
+        await clock.sleep(STEP_S)
+        for client, names in silenced[start : start + step]:
+            client.broken(feed, names)
 
 
 def _is_revoked(principal: Principal, order: Revoke) -> bool:

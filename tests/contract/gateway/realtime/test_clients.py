@@ -11,7 +11,7 @@ from gateway.realtime.client import Client
 from gateway.realtime.opening import Opening
 from tests.helpers.loop import run
 from tests.helpers.meeting import RULES, Meeting, kinds
-from tests.helpers.replica import EPOCH, ORG, OTHER_ORG, Recorder, Store, say, token_of
+from tests.helpers.replica import EPOCH, ORG, OTHER_ORG, Recorder, Store, say, token_of, turns
 
 LATER_S = 1_000
 
@@ -299,6 +299,62 @@ def test_an_order_that_nobody_here_can_read_does_nothing(data: bytes) -> None:
         feed.on_ephemeral(EphemeralPublication(ORG, "", data, kind="order"))
         await world.settle()
         assert (world.told(), world.ended()) == ({}, {})
+        await world.close()
+
+    run(scenario())
+
+
+def test_of_a_log_that_broke_nothing_is_written_and_those_who_must_know_are_told_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.realtime.clients.TOGETHER", 2)
+
+    async def scenario() -> None:
+        world = Meeting()
+        here = [await world.subscribed("a", "b") for _ in range(5)]
+        world.log.epoch = "epochtwo"
+        world.log.announce(len(world.log.log))
+        said = [len(socket.lines) for _, socket in here]
+        for told in (2, 4, 5):
+            world.log.publish("a")
+            await turns(5)
+            heard = [kinds(socket, count)[:2] for (_, socket), count in zip(here, said, strict=True)]
+            assert all(kind == ["unsubscribe"] * 2 for kind in heard[:told]), heard
+            assert heard[told:] == [[]] * (5 - told)
+            world.replica.clock.gate.open_all()
+        client, socket = here[4]
+        say(client, {"subscribe": {"channel": "a"}})
+        await world.settle()
+        world.log.publish("a")
+        await world.settle()
+        assert kinds(socket, said[4])[2:] == ["subscribe", "pub"]
+        await world.close()
+
+    run(scenario())
+
+
+def test_who_left_or_came_back_before_it_is_told_of_the_break_is_told_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.realtime.clients.TOGETHER", 1)
+
+    async def scenario() -> None:
+        world = Meeting()
+        here = [await world.subscribed("a") for _ in range(3)]
+        world.log.epoch = "epochtwo"
+        world.log.announce(len(world.log.log))
+        (_, first), (client, socket), (gone, its_socket) = here
+        say(client, {"unsubscribe": {"channel": "a"}}, {"subscribe": {"channel": "a"}})
+        gone.lost()
+        await world.settle()
+        for _ in range(3):
+            world.replica.clock.gate.open_all()
+            await world.settle()
+        assert first.pushes("unsubscribe")
+        assert not (socket.pushes("unsubscribe") or its_socket.pushes("unsubscribe"))
+        world.log.publish("a")
+        await world.settle()
+        assert socket.pushes("pub")
         await world.close()
 
     run(scenario())
