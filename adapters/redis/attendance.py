@@ -1,6 +1,6 @@
 """Writes who is where, for one replica, and takes out what lost replicas left."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from adapters.redis.client import TIMEOUT_S, CacheError, Command, Line
@@ -88,16 +88,21 @@ class Attendance:
         await self.hold(tag, organizations)
         await self._line.run([("ZADD", LOST, "NX", 0, tag), ("ZREM", ALIVE, tag)], self._answer_s)
 
-    async def sweep(self, tag: str) -> None:
-        """Take out everything of a lost tag, step by step; costs what it left. Several may do it at once."""
+    async def sweep(self, tag: str, on_swept: Callable[[bytes, str], None]) -> None:
+        """Take out everything of a lost tag, step by step; costs what it left. Several may do it at once.
+
+        `on_swept` is told each organization and channel in which nothing of it is left now.
+        """
         key = organizations_key(tag)
         while organizations := await self._ask(("SRANDMEMBER", key, SWEEP_ORGANIZATIONS)):
             for organization in organizations:
-                await self._sweep_organization(bytes.fromhex(organization.decode()), tag)
+                await self._sweep_organization(bytes.fromhex(organization.decode()), tag, on_swept)
                 await self._ask(("SREM", key, organization))
         await self._ask(call("swept", (LOST, key), tag))
 
-    async def _sweep_organization(self, organization_id: bytes, tag: str) -> None:
+    async def _sweep_organization(
+        self, organization_id: bytes, tag: str, on_swept: Callable[[bytes, str], None]
+    ) -> None:
         held = held_key(organization_id, tag)
         while channels := await self._ask(("SRANDMEMBER", held, SWEEP_CHANNELS)):
             cursors = {channel.decode(): b"0" for channel in channels}
@@ -115,7 +120,12 @@ class Attendance:
                     for channel, at in cursors.items()
                 ]
                 reached = zip(cursors, await self._line.run(steps, TIMEOUT_S), strict=True)
-                cursors = {channel: at for channel, at in reached if at != b"0"}
+                cursors = {}
+                for channel, at in reached:
+                    if at == b"0":
+                        on_swept(organization_id, channel)
+                    else:
+                        cursors[channel] = at
 
     async def _ask(self, command: Command) -> Any:
         return (await self._line.run([command], TIMEOUT_S))[0]

@@ -81,7 +81,7 @@ class PresenceReader:
             cursor: the `next_cursor` of the page before. Page by page, whoever is there from the first to the
                 last is given once.
         """
-        lost, page = await self._lost_tags(), min(limit + 1, PAGE)
+        lost, page = await self.lost_tags(), min(limit + 1, PAGE)
         found: dict[str, ClientInfo] = {}
         while True:
             clients = await self._names(clients_key(organization_id, channel), cursor, "", page)
@@ -107,7 +107,7 @@ class PresenceReader:
     async def count(self, organization_id: bytes, channel: str) -> PresenceCount:
         """Return how many are in a channel; costs the same however many they are."""
         key = channel_key(organization_id, channel)
-        lost = sorted(await self._lost_tags())
+        lost = sorted(await self.lost_tags())
         fields = (CLIENTS, USERS, *map(held_field, lost))
         (counts,) = await self._ask([("HMGET", key, *fields)])
         clients, users, *gone = (int(count or 0) for count in counts)
@@ -150,14 +150,15 @@ class PresenceReader:
     async def _counts(self, organization_id: bytes, names: Sequence[str]) -> dict[str, int]:
         if not names:
             return {}
-        fields = (CLIENTS, *map(held_field, sorted(await self._lost_tags())))
+        fields = (CLIENTS, *map(held_field, sorted(await self.lost_tags())))
         asked: list[Command] = [("HMGET", channel_key(organization_id, name), *fields) for name in names]
         counts = {}
         for name, (clients, *gone) in zip(names, await self._ask(asked), strict=True):
             counts[name] = int(clients or 0) - sum(int(count or 0) for count in gone)
         return counts
 
-    async def _lost_tags(self) -> frozenset[str]:
+    async def lost_tags(self) -> frozenset[str]:
+        """Return the tags whose entries do not count, as they were a second ago at most."""
         now_s = self._clock.monotonic()
         if now_s >= self._lost_until_s:
             time, alive, lost = await self._ask(

@@ -70,6 +70,8 @@ class Roster:
         settings: limits.
         members: yields all who have begun to `enter` and not to `leave`. Each must be true at the moment at
             which it is yielded: between two of them others come and go.
+        on_changed: told each organization and channel whose count may be another now by what was done here;
+            rather too often: also where it is not known whether it took effect.
         clock: for pauses.
         entropy: of tags.
     """
@@ -79,11 +81,13 @@ class Roster:
         cache: Cache,
         settings: Presence,
         members: Callable[[], Iterable[Member]],
+        on_changed: Callable[[bytes, str], None],
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         self._settings = settings
         self._members = members
+        self._on_changed = on_changed
         self._clock = clock
         self._entropy = entropy
         self._reader = PresenceReader(cache, settings, clock)
@@ -154,7 +158,7 @@ class Roster:
             async with asyncio.timeout(CLOSE_S):
                 if was_present:
                     await self._attendance.retire(self._tag, self._organizations)
-                    await self._attendance.sweep(self._tag)
+                    await self._attendance.sweep(self._tag, self._on_changed)
         except (CacheError, TimeoutError):
             self._log.warning("presence.left", tag=self._tag)
         await self._attendance.close()
@@ -171,6 +175,7 @@ class Roster:
             self._lose("too many changes wait")
         if not self._is_present:
             self.missed += 1
+            self._on_changed(change.organization_id, change.channel)
             return _over()
         last = self._batches[-1] if self._batches else None
         if last is None or len(last.changes) >= self._settings.batch_changes_max:
@@ -216,6 +221,11 @@ class Roster:
             self._overdue(batch)
             self._lose(str(error))
         batch.settle()
+        self._tell(batch)
+
+    def _tell(self, batch: _Batch) -> None:
+        for change in batch.changes:
+            self._on_changed(change.organization_id, change.channel)
 
     def _now_ms(self) -> int:
         """Return the cache's time: not before it, and after it by one round trip at most."""
@@ -231,6 +241,7 @@ class Roster:
         batches, self._batches = self._batches, deque()
         for batch in batches:
             self._overdue(batch)
+            self._tell(batch)
 
     # --- the tag
 
@@ -306,7 +317,7 @@ class Roster:
 
     async def _sweep(self, tag: str) -> None:
         try:
-            await self._sweeper.sweep(tag)
+            await self._sweeper.sweep(tag, self._on_changed)
         except CacheError as error:
             self._log.warning("presence.unswept", tag=tag, reason=str(error))
             return

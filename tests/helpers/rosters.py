@@ -26,6 +26,10 @@ def info_of(client: str, user: str = "", **infos: bytes) -> ClientInfo:
     return ClientInfo(user or f"user of {client}", client, **infos)
 
 
+def nobody_listens(_organization_id: bytes, _channel: str) -> None:
+    """Take word of a change, and do nothing."""
+
+
 class Crowd:
     """A replica and its clients."""
 
@@ -33,7 +37,12 @@ class Crowd:
         self.live: dict[tuple[bytes, str, str], ClientInfo] = {}
         self.reentries = 0
         """How often all have been entered again, from the first to the last."""
-        self.roster = Roster(cache, settings, self._members, SystemClock(), SystemEntropy())
+        self.on_changed: Callable[[bytes, str], None] = nobody_listens
+        """Told where others may be counted than before."""
+        self.roster = Roster(cache, settings, self._members, self._changed, SystemClock(), SystemEntropy())
+
+    def _changed(self, organization_id: bytes, channel: str) -> None:
+        self.on_changed(organization_id, channel)
 
     def _members(self) -> Iterator[Member]:
         for key in list(self.live):

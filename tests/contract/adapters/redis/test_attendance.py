@@ -12,7 +12,7 @@ from adapters.redis.scripts import call
 from core.streams.event import ClientInfo
 from tests.helpers.cache import Server, cache_of, cache_server
 from tests.helpers.loop import run
-from tests.helpers.rosters import ORG, OTHER, both, clients_in, info_of, reader_of
+from tests.helpers.rosters import ORG, OTHER, both, clients_in, info_of, nobody_listens, reader_of
 
 NEVER = 1 << 50
 
@@ -60,7 +60,7 @@ def test_a_lost_tag_is_given_to_one_sweeper_at_a_time() -> None:
             assert (await beat(attendance, "t1", sweeps=True)).lost_tag == "lost"
             assert (await beat(attendance, "t1", sweeps=True)).lost_tag == ""
             assert not (await beat(attendance, "lost")).is_alive
-            await attendance.sweep("lost")
+            await attendance.sweep("lost", nobody_listens)
             assert not await server.ask("EXISTS", "tidings:presence:{replicas}:lost")
 
     run(scenario())
@@ -102,11 +102,11 @@ def test_a_client_has_one_entry_that_of_the_replica_that_entered_it_last() -> No
             await attendance.write("t2", [leaves("b", "of t1")], NEVER)
             assert await reader.count(ORG, "of t1") == both(0)
             await attendance.retire("t1", [ORG])
-            await attendance.sweep("t1")
+            await attendance.sweep("t1", nobody_listens)
             assert await clients_in(reader) == {"a"}
             assert await clients_in(reader, "of t2") == {"b"}
             await attendance.retire("t2", [])
-            await attendance.sweep("t2")
+            await attendance.sweep("t2", nobody_listens)
             assert await server.keys() == set()
 
     run(scenario())
@@ -122,7 +122,12 @@ def test_a_sweep_takes_out_what_the_lost_one_left_and_nothing_else() -> None:
                 alone = [enters(f"{tag} {number}", f"{tag}{number}") for number in range(120)]
                 await attendance.write(tag, [*crowd, *alone, enters(tag, organization_id=OTHER)], NEVER)
             await attendance.retire("lost", [])
-            await attendance.sweep("lost")
+            swept: list[tuple[bytes, str]] = []
+            await attendance.sweep(
+                "lost", lambda organization_id, channel: swept.append((organization_id, channel))
+            )
+            emptied = {(ORG, f"lost{number}") for number in range(120)}
+            assert sorted(swept) == sorted({(ORG, "news"), (OTHER, "news"), *emptied})
             assert await clients_in(reader) == {f"stays {number}" for number in range(400)}
             assert (await reader.count(ORG, "news")).users == 7
             assert await clients_in(reader, organization_id=OTHER) == {"stays"}
