@@ -317,6 +317,22 @@ class Presence(BaseSettings):
     )
 
 
+class Occupancy(BaseSettings):
+    """What organizations are told of how many are in their channels."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_OCCUPANCY_")
+
+    interval_s: Seconds = Field(default=1.0, description="Between two levels of one channel, at least.")
+    pending_channels_max: Count = Field(
+        default=100_000,
+        description="Noted per replica because somebody came or left; past it they are found by walking.",
+    )
+    reconcile_s: Seconds = Field(
+        default=5.0, description="Between two pages of channels that a replica looks at without a reason."
+    )
+    reconcile_channels_max: Count = Field(default=500, le=1_000, description="In one such page.")
+
+
 class Journeys(BaseSettings):
     """What is remembered of each connection, in Redis or Valkey, to say why it did not get a publication."""
 
@@ -324,20 +340,11 @@ class Journeys(BaseSettings):
 
     enabled: bool = Field(default=True, description="Without, every such question is answered `unknown`.")
     kept_s: Seconds = Field(default=3_600.0, ge=60, description="After its end, or the last word of it.")
-    connections_max: Count = Field(
-        default=100_000, description="Remembered per organization; past it new ones are not."
-    )
-    steps_max: Count = Field(
-        default=100, ge=10, description="Of one connection; past it the oldest are forgotten."
-    )
-    pending_steps_max: Count = Field(
-        default=100_000,
-        description="That wait per replica; past it they are dropped, and its clients are told of anew.",
-    )
+    connections_max: Count = Field(default=100_000, description="Per organization; new ones are left out.")
+    steps_max: Count = Field(default=100, ge=10, description="Of one connection; the oldest leave.")
+    pending_steps_max: Count = Field(default=100_000, description="Per replica; past it all is told anew.")
     batch_connections_max: Count = Field(default=200, description="In one round trip; the rest is the next.")
-    flush_s: float = Field(
-        default=1.0, ge=0.01, le=60, description="How long a step waits for others to go with."
-    )
+    flush_s: float = Field(default=1.0, ge=0.01, le=60, description="How long a step waits for others.")
 
 
 class Tokens(BaseSettings):
@@ -438,6 +445,7 @@ class Settings(BaseModel):
     api: Api = Field(default_factory=Api)
     realtime: Realtime = Field(default_factory=Realtime)
     presence: Presence = Field(default_factory=Presence)
+    occupancy: Occupancy = Field(default_factory=Occupancy)
     journeys: Journeys = Field(default_factory=Journeys)
     tokens: Tokens = Field(default_factory=Tokens)
     backend: Backend = Field(default_factory=Backend)
