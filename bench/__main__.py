@@ -9,7 +9,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import alone, connects, fanout, growth, idle, open_loop, presence, publishes, recovery, rest
+from bench import (
+    alone,
+    centrifugo,
+    connects,
+    drain,
+    fanout,
+    features,
+    growth,
+    idle,
+    open_loop,
+    presence,
+    publishes,
+    recovery,
+    rest,
+    slow,
+    storm,
+)
 from bench.counter import raise_descriptor_limit
 from bench.figure import Column, Figure, markdown, median, table
 from bench.machine import ROOT, Machine, describe
@@ -26,7 +42,12 @@ QUESTIONS: dict[str, Callable[[Place, float], Sequence[Figure]]] = {
     "rest": rest.figures,
     "recovery": recovery.figures,
     "presence": presence.figures,
+    "features": features.figures,
     "growth": growth.figures,
+    "slow": slow.figures,
+    "centrifugo": centrifugo.figures,
+    "storm": storm.figures,  # last: they replace the processes that the others measure
+    "drain": drain.figures,
 }
 EDGE_REST_SHARE_MIN = 0.85
 

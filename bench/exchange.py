@@ -28,6 +28,7 @@ class Requests:
     path: str
     body: bytes | Callable[[int], bytes] = b""
     connections: int = 64
+    scheme: str = "Bearer"
 
     def bytes_of(self, number: int) -> bytes:
         """Return request `number` as it goes onto the wire."""
@@ -35,7 +36,7 @@ class Requests:
         kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
         return (
             f"{self.method} {self.path} HTTP/1.1\r\nHost: {urlsplit(self.origin).netloc}\r\n"
-            f"Authorization: Bearer {self.key}\r\n{kind}\r\n"
+            f"Authorization: {self.scheme} {self.key}\r\n{kind}\r\n"
         ).encode() + body
 
 

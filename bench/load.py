@@ -37,6 +37,7 @@ class Load:
     channels: int = 1
     rate_hz: float = 0.0
     prefix: str = "bench"
+    payload_bytes: int = 90
 
     def channel(self, number: int) -> str:
         """Return the channel of subscriber or publisher `number`."""
@@ -72,6 +73,7 @@ def run(door: Door, load: Load, seconds: float) -> Measured:
             channels=[load.channel(n) for n in range(load.channels)],
             depth=load.depth,
             rate_hz=load.rate_hz,
+            payload_bytes=load.payload_bytes,
             probe_channels=[load.channel(n) for n in range(probes)],
         )
         here, there = _FORK.Pipe()

@@ -8,7 +8,6 @@ from typing import Any
 
 from bench.exchange import Requests, call
 from bench.figure import Figure
-from bench.limits import limits_of
 from bench.namespaces import set_namespace, users_door
 from bench.opening import open_sockets
 from bench.place import Place
@@ -54,7 +53,7 @@ def figures(place: Place, seconds: float) -> Sequence[Figure]:  # noqa: ARG001 (
     floor = not place.is_edge
     who = f"{members:,} members of one channel"
     return [
-        Figure(f"{who}, enter", members / entered_s, "/s", ENTERS_MIN * floor, fault=fault, note=limits_of(place).text),
+        Figure(f"{who}, enter", members / entered_s, "/s", ENTERS_MIN * floor, fault=fault),
         Figure(f"{who}, presence_stats p50", stats.p50, "ms", at_most=True),
         Figure(f"{who}, presence_stats p99", stats.p99, "ms", STATS_P99_MS_MAX * floor, at_most=True),
         Figure(f"{who}, presence p50", listed.p50, "ms", at_most=True),

@@ -5,18 +5,14 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.synchronize import Event
-from typing import Any
 
-import orjson
-
-from bench.encoding import JSON
+from bench.conversation import conversation, head_of
 from bench.exchange import Requests, call
 from bench.figure import Figure
-from bench.inbox import CLOSE, Inbox
 from bench.load import Load, judged, run
-from bench.opening import TIMEOUT_S, open_sockets
+from bench.opening import TIMEOUT_S
 from bench.place import Place
 from bench.wire import Door, LoadError
 
@@ -50,15 +46,13 @@ def figures(place: Place, seconds: float) -> Sequence[Figure]:
     ratio = meanwhile.driven.delivered_ms.p99 / before.driven.delivered_ms.p99
     straight = not place.is_edge
     return [
-        Figure(
-            f"recovery of {FEW}, the last arrives", few_s * 1e3, "ms", FEW_MS_MAX * straight, at_most=True
-        ),
-        Figure(f"recovery of {MANY:,}, the last arrives", many_s, "s", at_most=True),
+        Figure(f"recovery of {FEW}, until the last", few_s * 1e3, "ms", FEW_MS_MAX * straight, at_most=True),
+        Figure(f"recovery of {MANY:,}, until the last", many_s, "s", at_most=True),
         Figure(f"recovery of {MANY:,}", MANY / many_s, "publications/s"),
         Figure(
             f"delivered p99 beside recoveries of {MANY:,} / before",
             ratio,
-            "×",
+            "ratio",
             MEANWHILE_MAX * straight,
             at_most=True,
             note=f"{before.driven.delivered_ms.p99:.1f} ms before",
@@ -70,7 +64,7 @@ def figures(place: Place, seconds: float) -> Sequence[Figure]:
 def _published(place: Place, count: int) -> Missed:
     """Publish what is not there yet from an earlier run."""
     channel = f"recovery{count}"
-    epoch, head = _head(place.door, channel)
+    epoch, head = head_of(place.door, channel)
     while head < count:
         items = [
             {"channel": channel, "data": {"tidings_bench": "x" * 90}}
@@ -82,17 +76,11 @@ def _published(place: Place, count: int) -> Missed:
     return Missed(channel, epoch, head, count)
 
 
-def _head(door: Door, channel: str) -> tuple[str, int]:
-    for result in _replies(door, {"channel": channel}):
-        return result["subscribe"]["epoch"], result["subscribe"].get("offset", 0)
-    raise LoadError("no reply to subscribe")
-
-
 def _recover(door: Door, missed: Missed) -> float:
     """Recover all that was missed, in order and nothing left out; return how many seconds it took."""
     offset, began = missed.head - missed.count, time.monotonic()
     wish = {"channel": missed.channel, "recover": True, "offset": offset, "epoch": missed.epoch}
-    for message in _replies(door, wish):
+    for message in conversation(door, wish):
         reply, push = message.get("subscribe"), message.get("push", {})
         if reply is not None and not reply.get("recovered"):
             raise LoadError(f"not recovered: {message}")
@@ -103,25 +91,6 @@ def _recover(door: Door, missed: Missed) -> float:
         if offset == missed.head:
             return time.monotonic() - began
     raise LoadError("the server closed the socket before all was recovered")
-
-
-def _replies(door: Door, subscribe: dict[str, object]) -> Iterator[dict[str, Any]]:
-    """Connect, subscribe, and yield what the server says from then on, but for pings."""
-    plain = replace(door, encoding=JSON, wish={})
-    [one] = open_sockets(plain, [()])
-    with one:
-        one.settimeout(TIMEOUT_S)
-        one.sendall(plain.frame(JSON.payload([{"id": 2, "subscribe": subscribe}])))
-        inbox = Inbox()
-        while piece := one.recv(262_144):
-            for opcode, payload in inbox.frames(piece):
-                if opcode == CLOSE:
-                    return
-                for line in payload.split(b"\n"):
-                    if line == b"{}":
-                        one.sendall(JSON.pong)
-                    else:
-                        yield orjson.loads(line)
 
 
 @contextmanager

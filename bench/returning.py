@@ -9,7 +9,7 @@ import random
 import socket
 import time
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -46,8 +46,8 @@ class Returning(asyncio.Protocol):
         self.delivered = self.missing = self.repeated = self.unrecovered = 0
         self.codes: Counter[int] = Counter()
         self.returned_ns = 0
-        self.longest_silence_ns = 0
-        self._heard_ns = 0
+        self.longest_silence_ns = self.longest_away_ns = 0
+        self._heard_ns = self._lost_ns = 0
         self._attempt = 0
         self._reads = True
         self._is_over = False
@@ -69,7 +69,7 @@ class Returning(asyncio.Protocol):
 
     def mark(self) -> None:
         """Forget what was measured, and begin anew."""
-        self.returned_ns = self.longest_silence_ns = self._heard_ns = 0
+        self.returned_ns = self.longest_silence_ns = self.longest_away_ns = self._heard_ns = 0
         self.codes.clear()
 
     def end(self) -> None:
@@ -111,11 +111,13 @@ class Returning(asyncio.Protocol):
     # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self._head, self._inbox, self._code = transport, b"", Inbox(), LOST
-        transport.write(self._door.request)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no class of asyncio's
+        self._head, self._inbox, self._code = b"", Inbox(), LOST
+        self._write(self._door.request)
 
     def connection_lost(self, _: Exception | None) -> None:
+        if self.is_live:
+            self._lost_ns = time.monotonic_ns()
         self._transport, self.is_live = None, False
         self.codes[self._code] += 1
         self._come_back()
@@ -182,6 +184,8 @@ class Returning(asyncio.Protocol):
         for publication in result.get("publications", ()):
             self._saw(publication["offset"])
         self._attempt, self.is_live, self.returned_ns = 0, True, time.monotonic_ns()
+        if self._lost_ns:
+            self.longest_away_ns = max(self.longest_away_ns, self.returned_ns - self._lost_ns)
         self.subscribed.set()
         if not self._reads:
             self.read(reads=False)

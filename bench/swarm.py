@@ -27,8 +27,9 @@ class Seen:
     """How the subscribers are.
 
     `returned`: that came back since the mark, the last of them at `returned_ns` of the monotonic clock.
-    `codes`: with which codes connections ended since the mark; 1: with none. `offsets`: of each channel, where
-    the last of its subscribers stands.
+    `longest_silence_s` lies between two publications, `longest_away_s` between a loss and the next reply to
+    subscribe. `codes`: with which codes connections ended since the mark; 1: with none.
+    `offsets`: of each channel, where the last of its subscribers stands.
     """
 
     live: int
@@ -39,6 +40,7 @@ class Seen:
     repeated: int
     unrecovered: int
     longest_silence_s: float
+    longest_away_s: float
     codes: Counter[int]
     offsets: dict[str, int]
 
@@ -214,6 +216,7 @@ def _seen(subscribers: Sequence[Returning]) -> Seen:
         repeated=sum(one.repeated for one in subscribers),
         unrecovered=sum(one.unrecovered for one in subscribers),
         longest_silence_s=max(one.longest_silence_ns for one in subscribers) / 1e9,
+        longest_away_s=max(one.longest_away_ns for one in subscribers) / 1e9,
         codes=codes,
         offsets=offsets,
     )
