@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from core.auth.token_keys import SUBSCRIPTIONS, read_token_keys
-from core.channels.name import NAME_CHARACTERS_MAX
+from core.channels.name import NAME_CHARACTERS_MAX, SYSTEM
 from core.channels.namespace import NAMESPACES_MAX, ChannelRules, ClientOptions, PersonalChannel
 from core.errors import TidingsError
 from core.moving.backends import backend_of
@@ -116,6 +116,8 @@ def _check_names(source: Source, names: list[str], types: AbstractSet[str]) -> N
         source.note(key, TAKEN)
         if not _NAME.fullmatch(name):
             source.refuse(key, "a name has two or more letters, digits, -, _ and .")
+        if name == SYSTEM:
+            source.refuse(key, f"channels {name}:… are the system's own; rename the namespace")
         if name in types:
             source.refuse(
                 key,

@@ -124,7 +124,13 @@ def test_rules_replace_ours_wholly_and_refuse_unknown_namespaces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("message", "is a resource type"), ("a", "two or more letters"), ("ä b", "letters")]
+    ("name", "why"),
+    [
+        ("message", "is a resource type"),
+        ("a", "two or more letters"),
+        ("ä b", "letters"),
+        ("tidings", "the system's own"),
+    ],
 )
 def test_a_namespace_that_no_namespace_can_be_called_stands_against_the_move(name: str, why: str) -> None:
     found = plan({"channel": {"namespaces": [{"name": name}]}})
