@@ -75,6 +75,7 @@ LIMITS = {
     "pending_commands_max": 1_000,
 }
 """So small that every limit is met within a few events."""
+REMEMBERED = Journeys()
 
 
 class Gate:
@@ -521,7 +522,7 @@ class MemoryReplica:
         self.hub = hub
         self.journeys = MemoryJourneys()
         self.chronicle = Chronicle(
-            cast("Any", self.journeys), journeys or Journeys(), "node", self.clients.all, self.clock
+            cast("Any", self.journeys), journeys or REMEMBERED, "node", self.clients.all, self.clock
         )
         self.parts = Replica(
             settings=settings,
