@@ -67,6 +67,8 @@ class Ordering:
         end, spared = request.disconnect, request.whitelist or []
         code = FORCE_DISCONNECT if end is None else end.code or FORCE_DISCONNECT
         reason = "" if end is None else end.reason or ""
+        if is_json(reason.encode()):
+            reason = ""  # client libraries would take it for more than a text (§18 of the protocol)
         if not 0 < code <= CODE_MAX or len(reason.encode()) > REASON_BYTES_MAX or len(spared) > SPARED_MAX:
             raise TidingsError(Code.VALIDATION_FAILED)
         who = orders.Who(request.user or "", request.client or "", request.session or "", tuple(spared))

@@ -23,6 +23,11 @@ ORDERS: list[tuple[str, dict[str, Any], orders.Order]] = [
         {"user": "alice", "session": "s", "whitelist": ["c"], "disconnect": LEAVE},
         Disconnect(Who("alice", "", "s", ("c",)), 4000, "bye"),
     ),
+    (
+        "disconnect",
+        {"user": "alice", "disconnect": {"code": 4500, "reason": '{"reconnect":true}'}},
+        Disconnect(ALICE, 4500),
+    ),
     ("refresh", {"user": "alice", "expired": True}, Refresh(ALICE, expired=True)),
     ("refresh", {"user": "alice", "expire_at": 7}, Refresh(ALICE, expire_at_s=7)),
     ("refresh", {"user": "alice", "info": {"n": 1}}, Refresh(ALICE, info=b'{"n":1}')),
