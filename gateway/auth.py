@@ -181,7 +181,8 @@ class Authenticator:
             "user",
             claims.user,
             expires_at=expires_at,
-            refreshable=expires_at is not None,
+            # One that never ends may be given an end later, and is then renewed like any other.
+            refreshable=not organization.client_insecure,
             info=claims.info,
             channels=claims.channels,
             subs=claims.subs,

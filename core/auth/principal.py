@@ -49,7 +49,7 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     expires_at: Instant | None = None
     refreshable: bool = False
-    """Whether the client itself must bring a new token before `expires_at`."""
+    """Whether the client itself must bring a new token before `expires_at`, if there is one."""
     info: bytes = b""
     """Raw JSON that other clients see of this connection."""
     channels: tuple[str, ...] = ()

@@ -209,6 +209,14 @@ def test_the_keys_of_another_system_hold_within_a_second_and_for_their_organizat
     played(database_url, scenario)
 
 
+def test_a_token_that_never_ends_may_be_renewed_once_it_was_given_an_end(database_url: str) -> None:
+    async def scenario(door: Door) -> None:
+        principal = await door.enter(door.token())
+        assert (principal.expires_at, principal.refreshable) == (None, True)
+
+    played(database_url, scenario)
+
+
 def test_an_insecure_organization_verifies_what_it_is_shown_but_ends_nothing(database_url: str) -> None:
     async def scenario(door: Door) -> None:
         await door.store.set_options(door.organization.organization_id, Options(client_insecure=True))
