@@ -41,7 +41,8 @@ def test_the_curl_examples_work_as_they_stand(system: Running, tmp_path: Path) -
     answer = json.loads(shell(system, key + publish, tmp_path))
     assert (answer["object"], answer["channel"], answer["offset"]) == ("publication", "news", 1)
     namespace = json.loads(shell(system, key + configure, tmp_path))
-    assert (namespace["object"], namespace["name"], namespace["presence"]) == ("channel_namespace", "chat", True)
+    shown_as = (namespace["object"], namespace["name"], namespace["presence"])
+    assert shown_as == ("channel_namespace", "chat", True)
     events = shell(system, key + stream.replace("curl -sN", "timeout 3 curl -sN"), tmp_path)
     assert '"data":{"headline": "It works"}' in events
     again = shell(system, key + make.partition("\n\n")[2], tmp_path)
