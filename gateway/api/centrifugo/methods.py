@@ -19,7 +19,12 @@ from gateway.api.centrifugo.reading import Reading
 
 COMMANDS_MAX: Final = 10_000
 """In one batch, or in one body of the former form."""
+PARALLEL_MAX: Final = 500
+"""Of one batch, at a time: more would take the room that the commands of all organizations share."""
+READ_BYTES_MAX: Final = 67_108_864
+"""What one request may read all in all; what would be more is to be asked for by itself."""
 BATCH: Final = "batch"
+_READ: Final = frozenset({"history", "presence", "presence_stats", "channels", "info"})
 
 Handle = Callable[[Caller, Any], Awaitable[bytes]]
 
@@ -34,6 +39,28 @@ class Method:
 
     read: requests.Reader[Any]
     handle: Handle
+    reads: bool
+
+
+class Readings:
+    """What the commands of one request read: one after the other, until it is enough."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._left = READ_BYTES_MAX
+
+    async def read(self, handle: Handle, caller: Caller, request: Any) -> bytes:
+        """Return the result of one more.
+
+        Raises:
+            TidingsError: `rate_limited`, the others have read enough.
+        """
+        async with self._turn:
+            if self._left <= 0:
+                raise TidingsError(Code.RATE_LIMITED)
+            result = await handle(caller, request)
+            self._left -= len(result)
+            return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +99,8 @@ class Methods:
             "rpc": (requests.Rpc, _rpc),
         }
         self._methods = {
-            name: Method(requests.reader_of(kind), handle) for name, (kind, handle) in handles.items()
+            name: Method(requests.reader_of(kind), handle, name in _READ)
+            for name, (kind, handle) in handles.items()
         }
 
     def has(self, name: str) -> bool:
@@ -86,7 +114,7 @@ class Methods:
             UnreadableError: the body is no such command.
         """
         method = self._methods[name]
-        return await self._run(caller, method, _read(method.read, body))
+        return await self._run(caller, method, _read(method.read, body), Readings())
 
     async def batch(self, caller: Caller, body: bytes) -> bytes:
         """Run several commands, one after the other or at once, and return the whole answer.
@@ -98,8 +126,13 @@ class Methods:
         commands = [self._member(command) for command in batch.commands or []]
         if len(commands) > COMMANDS_MAX:
             raise UnreadableError
-        runs = [self._reply(caller, *command) for command in commands]
-        replies = await asyncio.gather(*runs) if batch.parallel else [await run for run in runs]
+        readings, room = Readings(), asyncio.Semaphore(PARALLEL_MAX if batch.parallel else 1)
+
+        async def reply(command: tuple[str, Method | None, Any]) -> bytes:
+            async with room:
+                return await self._reply(caller, readings, *command)
+
+        replies = await asyncio.gather(*map(reply, commands))
         return b'{"replies":[%b]}' % b",".join(replies)
 
     async def lines(self, caller: Caller, body: bytes) -> bytes:
@@ -113,9 +146,9 @@ class Methods:
             raise UnreadableError
         commands = [_read(self._read_line, line) for line in lines]
         read = [self._request(command.method or "", command.params) for command in commands]
-        answers = []
+        answers, readings = [], Readings()
         for command, (method, request) in zip(commands, read, strict=True):
-            done = await self._run(caller, method, request)
+            done = await self._run(caller, method, request, readings)
             answers.append(_named(done.answer, command.id))
         return b"\n".join(answers)
 
@@ -127,14 +160,18 @@ class Methods:
         method = self._methods.get(name)
         return (None, None) if method is None else (method, _read(method.read, bytes(raw) or b"null"))
 
-    async def _reply(self, caller: Caller, name: str, method: Method | None, request: Any) -> bytes:
-        done = await self._run(caller, method, request)
+    async def _reply(
+        self, caller: Caller, readings: Readings, name: str, method: Method | None, request: Any
+    ) -> bytes:
+        done = await self._run(caller, method, request, readings)
         return done.answer if done.code else b'{"%b":%b}' % (name.encode(), done.result)
 
-    async def _run(self, caller: Caller, method: Method | None, request: Any) -> Done:
+    async def _run(self, caller: Caller, method: Method | None, request: Any, readings: Readings) -> Done:
         if method is None:
             return Done(b"", UNKNOWN_METHOD)
         try:
+            if method.reads:
+                return Done(await readings.read(method.handle, caller, request))
             return Done(await method.handle(caller, request))
         except TidingsError as error:
             return Done(b"", code_of(error))

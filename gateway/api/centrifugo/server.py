@@ -17,6 +17,7 @@ from gateway.api.writing import trace_id_of
 from settings import Api
 
 PATH: Final = "/api"
+PARAMETERS_MAX: Final = 100
 ERROR_MODE: Final = b"x-centrifugo-error-mode"
 TRANSPORT: Final = b"transport"
 
@@ -108,7 +109,10 @@ class CentrifugoApi:
         return Answer(200, done) if isinstance(done, bytes) else _told(done, by_status=by_status)
 
     async def _caller(self, headers: dict[bytes, bytes], scope: Scope) -> Caller | None:
-        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=100)
+        try:
+            query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=PARAMETERS_MAX)
+        except ValueError:
+            raise UnreadableError from None
         return await self._callers.find(
             headers.get(b"x-api-key", b"").decode("latin-1"),
             headers.get(b"authorization", b"").decode("latin-1"),

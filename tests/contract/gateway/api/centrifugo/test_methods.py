@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.helpers.loop import run
 from tests.helpers.server_api import server_api_of
 
@@ -63,6 +65,30 @@ def test_a_parallel_batch_keeps_the_order_of_its_replies(database_url: str) -> N
             assert [reply["publish"]["offset"] for reply in answer.body["replies"]] == list(range(1, 51))
             page = await api.result("history", channel="a", limit=-1)
             assert [entry["data"] for entry in page["publications"]] == list(range(50))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_what_a_batch_reads_is_limited_all_in_all(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, parallel: bool
+) -> None:
+    monkeypatch.setattr("gateway.api.centrifugo.methods.READ_BYTES_MAX", 100)
+
+    async def scenario() -> None:
+        async with server_api_of(database_url) as api:
+            history = {"history": {"channel": "a", "limit": 10}}
+            commands = [{"publish": {"channel": "a", "data": "x" * 99}}, *[history] * 3]
+            await api.post("/api/batch", {"commands": commands[:1]})
+            answer = await api.post(
+                "/api/batch", {"commands": [*commands, commands[0]], "parallel": parallel}
+            )
+            kinds = [next(iter(reply)) for reply in answer.body["replies"]]
+            assert kinds == ["publish", "history", "error", "error", "publish"]
+            assert answer.body["replies"][2]["error"]["code"] == 111
+            lines = b"\n".join(b'{"method":"history","params":{"channel":"a","limit":10}}' for _ in range(2))
+            answer = await api.post("/api", lines)
+            assert b'"code":111' in answer.raw.split(b"\n")[1]
 
     run(scenario())
 

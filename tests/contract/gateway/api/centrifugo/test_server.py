@@ -42,6 +42,16 @@ def test_what_cannot_be_read_is_a_bad_request(database_url: str) -> None:
     run(scenario())
 
 
+def test_a_query_of_too_many_parameters_is_a_bad_request(database_url: str) -> None:
+    async def scenario() -> None:
+        async with server_api_of(database_url) as api:
+            query = "&".join("a=1" for _ in range(200))
+            answer = await api.post(f"/api/info?{query}", {})
+            assert (answer.status, answer.raw) == (400, b"Bad Request\n")
+
+    run(scenario())
+
+
 def test_a_wrong_key_is_looked_at_before_the_body_and_answered_with_nothing(database_url: str) -> None:
     async def scenario() -> None:
         async with server_api_of(database_url) as api:
