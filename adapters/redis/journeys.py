@@ -74,14 +74,17 @@ class JourneyWriter:
         ]
         return [answer == 1 for answer in await self._line.run(commands, WRITE_S)]
 
-    async def tell(self, tag: str, until: Instant) -> None:
+    async def tell(self, tag: str, until: Instant) -> bool:
         """Say that under this tag everything that happened until then is written.
+
+        Returns whether anything was known of the tag; if it should have been, the cache was emptied.
 
         Raises:
             CacheError: it may be said.
         """
         gone = ("ZREMRANGEBYSCORE", TOLD, "-inf", until - self._forgotten_us)
-        await self._line.run([("ZADD", TOLD, until, tag), gone], WRITE_S)
+        added, _ = await self._line.run([("ZADD", TOLD, until, tag), gone], WRITE_S)
+        return bool(added == 0)
 
     async def close(self) -> None:
         """Close the connection."""

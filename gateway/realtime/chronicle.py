@@ -3,8 +3,9 @@
 A step costs whoever takes it one object in a list. Once a second what was gathered goes to the cache in round
 trips of many clients; no client waits for it, and nothing is kept here of one that nothing happens to.
 
-A word that is lost would make later answers wrong. So at any doubt (the cache does not answer, too much
-waits) everything is dropped, a new tag is taken, and under it all clients are told of anew, as they are now.
+A word that is lost would make later answers wrong. So at any doubt (the cache does not answer or was emptied,
+too much waits) everything is dropped, a new tag is taken, and under it all clients are told of anew, as they
+are now.
 """
 
 import asyncio
@@ -90,6 +91,8 @@ class Chronicle:
         self._log = structlog.get_logger()
         self._tells = settings.enabled
         self._doubts = 0
+        self._is_known = False
+        """Whether something was told under the present tag."""
         self._pending: dict[str, _Pending] = {}
         self._count = 0
         self._untold: deque[Traveller] = deque()
@@ -221,7 +224,10 @@ class Chronicle:
                 self._prolong_s = now_s + self._settings.kept_s / PROLONGATIONS
                 await self._prolong()
             if self._tells:  # nothing was dropped meanwhile
-                await self._writer.tell(self._tag, until)
+                was_known = await self._writer.tell(self._tag, until)
+                if self._is_known and not was_known:
+                    self._doubt("the cache was emptied")
+                self._is_known = True
         except CacheError as error:
             self._doubt(str(error))
 
@@ -236,7 +242,7 @@ class Chronicle:
 
     def _begin_anew(self, now_s: float) -> None:
         self._doubts += 1
-        self._tells = True
+        self._tells, self._is_known = True, False
         self._retell_s = now_s + RETELL_PAUSE_S
         self._untold = deque(self._clients())
 

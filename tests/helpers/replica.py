@@ -395,10 +395,12 @@ class MemoryJourneys:
         self.steps[entry.client] += entry.steps
         return True
 
-    async def tell(self, tag: str, until: Instant) -> None:
+    async def tell(self, tag: str, until: Instant) -> bool:
         """Keep up to when everything is told."""
         self._answer()
+        was_known = tag in self.told
         self.told[tag] = until
+        return was_known
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -213,10 +213,10 @@ def test_a_replica_that_says_nothing_is_silent() -> None:
 def test_tags_are_forgotten() -> None:
     async def scenario() -> None:
         async with cache_server() as server, book_of(server, kept_s=60) as book:
-            await book.writer.tell("n1.1", Instant(100 * SECOND))
-            await book.writer.tell("n1.2", Instant(219 * SECOND))
+            assert not await book.writer.tell("n1.1", Instant(100 * SECOND))
+            assert not await book.writer.tell("n1.2", Instant(219 * SECOND))
             assert await server.ask("ZRANGE", TOLD, 0, -1) == [b"n1.1", b"n1.2"]
-            await book.writer.tell("n1.2", Instant(221 * SECOND))
+            assert await book.writer.tell("n1.2", Instant(221 * SECOND))
             assert await server.ask("ZRANGE", TOLD, 0, -1) == [b"n1.2"]
 
     run(scenario())

@@ -187,6 +187,23 @@ def test_a_slow_reader_may_not_have_read_what_was_written(database_url: str) -> 
     run(scenario())
 
 
+def test_after_a_flush_of_redis_it_goes_on(database_url: str) -> None:
+    async def scenario() -> None:
+        async with whole_of(database_url, journeys=QUICK) as system:
+            await open_club(system)
+            async with system.speaker("ann") as ann:
+                await subscribed(ann)
+                before = await publish(system)
+                client = (await told(system, before, "user=ann", "delivered"))["client"]
+                await system.cache.ask("FLUSHALL")
+                lost = await told(system, before, "user=ann", "unknown")
+                assert (lost["client"], lost["connected_at"]) == (client, None)
+                after = await publish(system)
+                await told(system, after, f"client={client}", "delivered")
+
+    run(scenario())
+
+
 def test_another_organization_is_shown_nothing(database_url: str) -> None:
     async def scenario() -> None:
         async with whole_of(database_url, journeys=QUICK) as system:

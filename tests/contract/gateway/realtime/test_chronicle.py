@@ -269,6 +269,23 @@ def test_they_are_not_told_of_anew_all_the_time() -> None:
     run(scenario())
 
 
+def test_when_the_cache_was_emptied_all_are_told_of_anew() -> None:
+    async def scenario() -> None:
+        meeting = Told()
+        client, _ = await meeting.subscribed(A, token=token_of("ann"))
+        await meeting.flush()
+        meeting.replica.journeys.steps.clear()
+        meeting.replica.journeys.told.clear()
+        await meeting.flush()
+        assert kinds(await meeting.steps_of(client)) == [Came, Subscribed, WentLive]
+        assert list(meeting.replica.journeys.told) == ["node.0", "node.1"]
+        await meeting.flush()
+        assert meeting.replica.journeys.writes == [1, 1]
+        await meeting.end()
+
+    run(scenario())
+
+
 def test_with_too_much_waiting_all_is_dropped_and_made_up_for() -> None:
     async def scenario() -> None:
         meeting = Told(journeys={"pending_steps_max": 4})
