@@ -27,6 +27,7 @@ WITHOUT_A_TEST_MODULE = {
     "gateway/api/pages.py": "tests/contract/gateway/api/test_paging.py",
     "gateway/api/server.py": "every test of tests/contract/gateway/api speaks through it",
     "gateway/api/writing.py": "tests/contract/gateway/api/test_resources.py and test_channels.py",
+    "gateway/realtime/participant.py": "a protocol, and what every test of clients reads by it",
 }
 
 # A rule that holds across modules has a module of tests, too.
@@ -45,6 +46,7 @@ ACROSS_MODULES = {
     "gateway/api/test_tracing.py": "spans of requests, and the ids in their log lines",
     "gateway/realtime/test_stream_requests.py": "what a request for a stream brings",
     "gateway/realtime/test_tenancy.py": "another organization's things, by every command",
+    "gateway/realtime/test_window.py": "what a namespace shows of the log, by every way to it",
     "test_cluster.py": "cluster.yaml and deploy/",
 }
 
