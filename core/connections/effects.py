@@ -103,14 +103,14 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read what the channel's namespace shows of it, and reply."""
+    """Read what the channel's namespace shows of it, and reply; then report `finished`."""
 
     command: History
 
 
 @dataclass(frozen=True, slots=True)
 class See:
-    """Say who, or how many, are in a channel."""
+    """Say who, or how many, are in a channel; then report `finished`."""
 
     command: Presence | PresenceStats
 

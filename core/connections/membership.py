@@ -21,7 +21,19 @@ from core.connections.codes import (
     TOO_MANY_REQUESTS,
     UNSUBSCRIBE_EXPIRED,
 )
-from core.connections.effects import Admit, Close, Effect, Join, Leave, Renew, Send, SendPush, Write
+from core.connections.effects import (
+    Admit,
+    Close,
+    Effect,
+    Join,
+    Leave,
+    Read,
+    Renew,
+    See,
+    Send,
+    SendPush,
+    Write,
+)
 from core.connections.frames import (
     ErrorReply,
     SubRefresh,
@@ -128,9 +140,10 @@ class Membership:
                     is_subscribed=self.subscriptions.grant(command.channel) is not None,
                     is_json_given=self._is_json,
                 )
+                if isinstance(effect, Read | See) or (isinstance(effect, Write) and effect.ask_backend):
+                    # What is read shows nothing of what comes later; a backend's answers overtake each other.
+                    self._lines.hold(command.channel)
                 if isinstance(effect, Write):
-                    if effect.ask_backend:
-                        self._lines.hold(command.channel)  # the backend's answers may overtake each other
                     self._lines.publishing(command.channel)
                 return [effect]
 

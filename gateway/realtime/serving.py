@@ -6,10 +6,12 @@ from core.connections.backend import PublishAnswer
 from core.connections.effects import Read, See, Write
 from core.connections.frames import (
     ErrorReply,
+    History,
     HistoryPage,
     Presence,
     PresenceCount,
     PresenceList,
+    PresenceStats,
     Published,
     Reply,
 )
@@ -110,7 +112,7 @@ async def read(client: Participant, effect: Read) -> None:
             reply = reply_of(error)
         if isinstance(reply, HistoryPage) and client.form.codec.is_json and _has_opaque(reply):
             client.refuse_payload()
-        client.reply(command.id, reply)
+        _answer(client, command, reply)
 
 
 def _has_opaque(page: HistoryPage) -> bool:
@@ -134,4 +136,10 @@ async def see(client: Participant, effect: See) -> None:
             reply = count
     except (TidingsError, OSError) as error:
         reply = reply_of(error)
+    _answer(client, command, reply)
+
+
+def _answer(client: Participant, command: History | Presence | PresenceStats, reply: Reply) -> None:
+    """Reply; then what names the same channel takes its turn."""
     client.reply(command.id, reply)
+    client.run(client.connection.of_channel(lambda members: members.finished(command.channel)))

@@ -188,9 +188,9 @@ class Shell:
         channel = getattr(command, "channel", "")
         for effect in self.pending if channel else ():
             if channel_of(effect) == channel and id_of(effect) != id_:
-                assert isinstance(effect, Write | Read | See)
-                assert isinstance(command, Publish) or not isinstance(effect, Write)
-                assert not (isinstance(effect, Write) and effect.ask_backend)
+                assert isinstance(effect, Write)
+                assert isinstance(command, Publish)
+                assert not effect.ask_backend
 
     def check(self) -> None:
         connection = self.connection
@@ -292,6 +292,8 @@ class Shell:
                 )
             case Write(command):
                 effects = members.written(command.channel)
+            case Read(command) | See(command):
+                effects = members.finished(command.channel)
         return effects
 
     def drain(self) -> None:

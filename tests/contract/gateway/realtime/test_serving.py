@@ -149,6 +149,28 @@ def test_what_follows_a_publish_of_its_channel_counts_it() -> None:
     run(scenario())
 
 
+def test_what_is_read_of_a_channel_shows_nothing_that_was_sent_after_it() -> None:
+    async def scenario() -> None:
+        world = Meeting()
+        client, socket = await world.connect()
+        asked = say(
+            client,
+            {"subscribe": {"channel": "loud:a"}},
+            {"history": {"channel": "loud:a", "limit": 5}},
+            {"publish": {"channel": "loud:a", "data": 1}},
+            {"presence_stats": {"channel": "loud:a"}},
+            {"unsubscribe": {"channel": "loud:a"}},
+        )
+        await world.settle()
+        _, history, _, count, gone = (socket.reply(number) for number in asked)
+        assert history["history"]["publications"] == []
+        assert count["presence_stats"] == {"num_clients": 1, "num_users": 1}
+        assert gone["unsubscribe"] == {}
+        await world.close()
+
+    run(scenario())
+
+
 # --- payloads that are not JSON
 
 
