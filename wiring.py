@@ -19,6 +19,7 @@ from actors.streams.owner import StreamOwner
 from adapters.clock import SystemClock
 from adapters.embedded.folder import DataFolder
 from adapters.entropy import SystemEntropy
+from adapters.http.backend import Backends
 from adapters.http.jwks import KeySets
 from adapters.links.client import LinkClient
 from adapters.links.server import LinkServer
@@ -39,6 +40,7 @@ from adapters.postgres.streams import LogReader, RouteReader, StatusReader
 from adapters.postgres.tokens import TokenStore
 from adapters.postgres.upkeep import Upkeep
 from adapters.redis.client import Cache
+from adapters.redis.journeys import JourneyReader
 from adapters.redis.nodes import NodeBoard
 from adapters.redis.presence import PresenceReader
 from adapters.schemas import load_catalog
@@ -292,6 +294,7 @@ def _api_parts(
         rules=RuleStore(readers.database),
         backends=BackendStore(readers.database, Sealer(read_key(kek_file(settings)), SystemEntropy())),
         presence=PresenceReader(readers.cache, settings.presence, SystemClock()),
+        journeys=JourneyReader(readers.cache, settings.journeys, SystemClock()),
         channel_cursors=CursorStore(readers.database, retention_days=settings.log.retention_days),
         server_api=ServerApiStore(readers.database, Sealer(read_key(kek_file(settings)), SystemEntropy())),
         floors=ChannelFloors(readers.database),
@@ -305,10 +308,14 @@ def _api_parts(
     )
 
 
-def _realtime_parts(
+@asynccontextmanager
+async def _open_realtime_server(
     settings: Settings, readers: Readers, writer: StreamWriter, feed: LiveFeed
-) -> RealtimeParts:
-    return RealtimeParts(
+) -> AsyncIterator[RealtimeServer]:
+    clock, entropy = SystemClock(), SystemEntropy()
+    store = BackendStore(readers.database, Sealer(read_key(kek_file(settings)), entropy))
+    backends = Backends(store.find, settings.backend, clock, entropy)
+    parts = RealtimeParts(
         settings,
         writer,
         feed,
@@ -316,9 +323,16 @@ def _realtime_parts(
         readers.catalog,
         readers.log,
         readers.channels,
-        SystemClock(),
-        SystemEntropy(),
+        CursorStore(readers.database, retention_days=settings.log.retention_days),
+        readers.cache,
+        backends,
+        clock,
+        entropy,
     )
+    try:
+        yield RealtimeServer(parts)
+    finally:
+        await backends.close()
 
 
 @asynccontextmanager
@@ -348,8 +362,8 @@ async def open_realtime(
     async with (
         open_readers(settings) as readers,
         open_links(settings, process, readers.routes) as links,
+        _open_realtime_server(settings, readers, links, links) as server,
     ):
-        server = RealtimeServer(_realtime_parts(settings, readers, links, links))
         await server.open(websockets, streams)
         try:
             yield server
@@ -380,7 +394,7 @@ async def open_single_process(
         stack.push_async_callback(owner.close)
         record_span = await stack.enter_async_context(open_spans(settings, "single"))
         api_server = ApiServer(_api_parts(settings, readers, owner, owner, record_span))
-        realtime = RealtimeServer(_realtime_parts(settings, readers, owner, owner))
+        realtime = await stack.enter_async_context(_open_realtime_server(settings, readers, owner, owner))
         await api_server.open(api)
         stack.push_async_callback(api_server.close)
         await realtime.open(websockets, streams)

@@ -1,31 +1,45 @@
 """One realtime replica: its two listeners, its clients, and an ending that lets them come back elsewhere."""
 
 import asyncio
-import contextlib
 import socket
 from dataclasses import dataclass
 from typing import Any
 
-import uvicorn
-
 from adapters.postgres.channels import ChannelReader
+from adapters.postgres.cursors import CursorStore
 from adapters.postgres.streams import LogReader
+from adapters.redis.client import Cache
+from adapters.redis.journeys import JourneyWriter
+from adapters.redis.nodes import NodeBoard
+from adapters.redis.occupancy import OccupancyBoard
+from adapters.redis.post import Post
+from adapters.redis.presence import PresenceReader
 from adapters.telemetry.tasks import Tasks
 from core.connections.codes import SHUTDOWN
 from core.ports import Clock, Entropy, LiveFeed, StreamWriter
 from core.resources.schema import Catalog
 from gateway.auth import Authenticator
-from gateway.realtime.feed import Feed
+from gateway.realtime.admission import Admission
+from gateway.realtime.chronicle import Chronicle
+from gateway.realtime.clients import Clients
 from gateway.realtime.hub import Hub
-from gateway.realtime.parts import Replica
-from gateway.realtime.streams import EventStreams
+from gateway.realtime.occupancy import Occupancy
+from gateway.realtime.origins import Origins
+from gateway.realtime.parts import Backends, Replica
+from gateway.realtime.presence import Roster
+from gateway.realtime.sockets import Sockets
+from gateway.realtime.standing import Standing
+from gateway.realtime.streams import Streams
+from gateway.realtime.streams_server import StreamsServer
 from gateway.realtime.subscribing import Reader
-from gateway.realtime.websocket import Sockets
+from gateway.realtime.telling import Telling
 from gateway.realtime.wheel import Wheel
 from settings import Settings
 
 VERSION = "tidings 0.1.0"
 SWEEP_S = 5.0
+LOOK_S = 1.0
+NODE_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +53,11 @@ class RealtimeParts:
     catalog: Catalog
     log: LogReader
     channels: ChannelReader
+    cursors: CursorStore
+    cache: Cache
+    backends: Backends
     clock: Clock
     entropy: Entropy
-
-
-class _StreamsServer(uvicorn.Server):
-    """uvicorn inside a process that is not its own: signals are the process's business."""
-
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]  # uvicorn's is a generator
-        return contextlib.nullcontext()
 
 
 class RealtimeServer:
@@ -56,50 +66,79 @@ class RealtimeServer:
     def __init__(self, parts: RealtimeParts) -> None:
         self._parts = parts
         self._tasks = Tasks("realtime")
-        settings = parts.settings.realtime
-        self._hub = Hub(parts.feed, parts.log, parts.clock, settings, self._tasks, self._broken)
-        self._replica = Replica(
-            settings=settings,
-            deadline_ms=parts.settings.log.request_deadline_ms,
+        settings, clock, entropy = parts.settings, parts.clock, parts.entropy
+        self._clients = Clients()
+        presence = PresenceReader(parts.cache, settings.presence, clock)
+        self._occupancy = Occupancy(
+            OccupancyBoard(parts.cache, presence),
+            presence,
+            parts.writer,
+            parts.authenticator,
+            parts.catalog.names,
+            settings.occupancy,
+            settings.log.request_deadline_ms,
+            self._connected,
+            clock,
+            entropy,
+        )
+        self._roster = Roster(
+            parts.cache, settings.presence, self._clients.members, self._occupancy.changed, clock, entropy
+        )
+        self._hub = Hub(parts.feed, parts.log, clock, settings.realtime, self._tasks, self._clients)
+        node = entropy.token(NODE_BYTES).hex()
+        writer = JourneyWriter(parts.cache.line(), settings.journeys)
+        self._chronicle = Chronicle(writer, settings.journeys, node, self._clients.all, clock)
+        self._replica = replica = Replica(
+            settings=settings.realtime,
+            deadline_ms=settings.log.request_deadline_ms,
             version=VERSION,
-            namespaces=parts.catalog.names,
+            node=node,
+            types=parts.catalog.names,
             writer=parts.writer,
             authenticator=parts.authenticator,
+            clients=self._clients,
             hub=self._hub,
-            reader=Reader(parts.channels, settings),
+            reader=Reader(parts.channels, settings.realtime),
             channels=parts.channels,
-            wheel=Wheel(parts.clock),
-            clock=parts.clock,
-            entropy=parts.entropy,
+            cursors=parts.cursors,
+            roster=self._roster,
+            admission=Admission(settings.realtime, clock),
+            chronicle=self._chronicle,
+            backends=parts.backends,
+            presence_members_max=settings.presence.members_max,
+            wheel=Wheel(clock),
+            clock=clock,
+            entropy=entropy,
             tasks=self._tasks,
         )
-        self._sockets = Sockets(self._replica)
+        origin = settings.installation.origin
+        origins = Origins(settings.realtime.origins, origin)
+        self._post = Post(parts.cache, replica.node, settings.realtime, clock)
+        self._standing = Standing(self._clients, parts.authenticator)
+        self._telling = Telling(NodeBoard(parts.cache, clock), replica.node, self._clients, clock)
+        self._sockets = Sockets(replica, origins, origin)
+        self._application = Streams(replica, parts.log, self._post, origins, origin)
+        self._streams = StreamsServer(self._application)
         self._websockets: asyncio.Server | None = None
-        self._streams: _StreamsServer | None = None
         self._serving: asyncio.Task[None] | None = None
 
     async def open(self, websocket_socket: socket.socket, streams_socket: socket.socket) -> None:
         """Listen on both sockets, which are bound already."""
-        settings = self._parts.settings
         self._tasks.spawn("wheel", self._replica.wheel.run())
         self._tasks.spawn("sweep", self._sweep())
-        config = uvicorn.Config(
-            EventStreams(self._replica, self._parts.log, settings.installation.origin),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ws="none",
-            timeout_graceful_shutdown=1,
-        )
-        self._streams = _StreamsServer(config)
+        self._tasks.spawn("standing", self._look())
+        self._tasks.spawn("telling", self._telling.run())
+        self._chronicle.open()
+        await self._roster.open()
+        self._occupancy.open()
+        await self._post.open(self._application.downstreams.deliver)
         self._serving = self._tasks.spawn("streams", self._streams.serve(sockets=[streams_socket]))
         self._websockets = await self._sockets.listen(websocket_socket)
 
     @property
     def sockets(self) -> int:
-        """How many sockets are open."""
-        return len(self._sockets.open)
+        """How many clients are connected."""
+        return len(self._clients)
 
     @property
     def is_healthy(self) -> bool:
@@ -108,32 +147,45 @@ class RealtimeServer:
         return serving and self._websockets is not None and self._websockets.is_serving()
 
     async def close(self) -> None:
-        """Stop listening and close every socket with 3001, spread over the drain time.
+        """Stop listening and close every connection with 3001, spread over the drain time.
 
         Nobody loses anything: each client comes back elsewhere and goes on from its position.
         """
         if self._websockets is not None:
             self._websockets.close()
-        clients = list(self._sockets.open)
+        self._application.end_plain()
+        clients = self._clients.all()
         pause_s = self._parts.settings.realtime.drain_s / max(1, len(clients))
         for client in clients:
             client.end(SHUTDOWN)
             await self._parts.clock.sleep(pause_s * 2 * self._parts.entropy.jitter())
-        if self._streams is not None:
-            self._streams.should_exit = True
+        self._streams.should_exit = True
         if self._serving is not None:
             await asyncio.wait({self._serving}, timeout=3)
+        await self._chronicle.close()
+        await self._telling.close()
+        await self._roster.close()
+        await self._occupancy.close()  # it tells that they left
+        await self._post.close()
         await self._tasks.close()
+
+    def _connected(self) -> list[bytes]:
+        return [feed.organization_id for feed in self._hub.feeds]
 
     async def _sweep(self) -> None:
         while True:
             await self._parts.clock.sleep(SWEEP_S)
             self._hub.sweep()
 
-    def _broken(self, feed: Feed) -> None:
-        for client in list(self._sockets.open):
-            client.broken(feed)
+    async def _look(self) -> None:
+        while True:
+            await self._parts.clock.sleep(LOOK_S)
+            await self._standing.look(self._hub.feeds)
 
     def status(self) -> dict[str, Any]:
         """Return what this replica holds, for people."""
-        return {"sockets": self.sockets, "organizations": len(self._hub.feeds)}
+        return {
+            "sockets": self.sockets,
+            "organizations": len(self._hub.feeds),
+            "steps_dropped": self._chronicle.dropped,
+        }

@@ -16,21 +16,31 @@ from websockets.asyncio.client import ClientConnection, connect
 from actors.streams.owner import StreamOwner
 from adapters.clock import SystemClock
 from adapters.entropy import SystemEntropy
+from adapters.http.backend import Backends
 from adapters.postgres.auth import AuthStore, Options
-from adapters.postgres.channels import ChannelReader
+from adapters.postgres.backend import BackendStore
+from adapters.postgres.channels import ChannelFloors, ChannelReader
+from adapters.postgres.cursors import CursorStore
+from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
 from adapters.postgres.sealing import Sealer
 from adapters.postgres.streams import LogReader
+from adapters.redis.client import Cache
 from adapters.schemas import load_catalog
 from core.auth.principal import Organization
 from core.auth.scopes import ALL
+from core.channels.namespace import Options as ChannelOptions
+from core.connections.backend_options import BackendOptions
+from core.connections.orders import ORDER, Order, encode_order
 from core.ids import encode
+from core.streams.command import Publish
 from gateway.auth import Authenticator
 from gateway.realtime.server import RealtimeParts, RealtimeServer
-from settings import Realtime, Settings
-from tests.helpers.owners import SCHEMAS, owner_of
+from settings import Backend, Realtime, Settings
+from tests.helpers.owners import SCHEMAS, command, owner_of
 
 ANSWER_S = 5.0
+NO_CACHE = "unix:///nowhere/valkey.sock"
 
 
 def listener() -> socket.socket:
@@ -52,6 +62,9 @@ class Realtimes:
     key: str
     url: str
     streams_url: str
+    rules: RuleStore
+    backends: BackendStore
+    floors: ChannelFloors
 
     def token(self, user: str, **claims: Any) -> str:
         """Return a connection token of the organization."""
@@ -62,29 +75,56 @@ class Realtimes:
         """Change the organization's options."""
         await self.store.set_options(self.organization.organization_id, Options(**options))
 
+    async def namespace(self, name: str, **options: Any) -> None:
+        """Give a namespace options of its own: who connected before sees them within a second."""
+        wanted = ChannelOptions(**options)
+        await self.rules.change_namespace(self.organization.organization_id, name, lambda *_: wanted)
+
+    async def backend(self, options: BackendOptions) -> None:
+        """Name the organization's backend."""
+        await self.backends.change(self.organization.organization_id, lambda _: options)
+
+    async def publish(self, channel: str, data: bytes = b"{}", **of: Any) -> None:
+        """Publish as the system does."""
+        work = command(self.organization.organization_id, Publish((channel,), data, **of))
+        await self.owner.submit(work)
+
+    async def order(self, order: Order, organization: Organization | None = None) -> None:
+        """Give an order about connections."""
+        organization_id = (organization or self.organization).organization_id
+        work = Publish(("",), encode_order(order), ephemeral=True, kind=ORDER)
+        await self.owner.submit(command(organization_id, work))
+
 
 @asynccontextmanager
-async def realtime_of(database_url: str, **settings: Any) -> AsyncIterator[Realtimes]:
-    """Give a replica with an organization and a key."""
+async def realtime_of(
+    database_url: str, *, cache_url: str = NO_CACHE, **settings: Any
+) -> AsyncIterator[Realtimes]:
+    """Give a replica with an organization and a key; it may call backends on this machine."""
     clock, entropy = SystemClock(), SystemEntropy()
-    whole = Settings(realtime=Realtime(**settings))
+    whole = Settings(realtime=Realtime(**settings), backend=Backend(private=True))
     database = await Database.open(database_url, 4)
-    store = AuthStore(database, Sealer(bytes(32), entropy), entropy)
+    sealer = Sealer(bytes(32), entropy)
+    store, backends = AuthStore(database, sealer, entropy), BackendStore(database, sealer)
     organization = await store.create_organization("test", "test")
     await store.set_default_organization(organization.organization_id, replace=True)
     _, key = await store.create_key(organization, "test", sorted(ALL))
     days = whole.log.retention_days
+    cache, calls = Cache.open(cache_url), Backends(backends.find, whole.backend, clock, entropy)
     async with owner_of(database_url, partitions=frozenset(range(4))) as owner:
         parts = RealtimeParts(
-            whole,
-            owner,
-            owner,
-            Authenticator(store, clock, whole.api),
-            load_catalog(Path(SCHEMAS)),
-            LogReader(database, retention_days=days),
-            ChannelReader(database, retention_days=days),
-            clock,
-            entropy,
+            settings=whole,
+            writer=owner,
+            feed=owner,
+            authenticator=Authenticator(store, clock, whole.api),
+            catalog=load_catalog(Path(SCHEMAS)),
+            log=LogReader(database, retention_days=days),
+            channels=ChannelReader(database, retention_days=days),
+            cursors=CursorStore(database, retention_days=days),
+            cache=cache,
+            backends=calls,
+            clock=clock,
+            entropy=entropy,
         )
         server = RealtimeServer(parts)
         websockets, streams = listener(), listener()
@@ -92,9 +132,22 @@ async def realtime_of(database_url: str, **settings: Any) -> AsyncIterator[Realt
         streams_url = f"http://127.0.0.1:{streams.getsockname()[1]}"
         await server.open(websockets, streams)
         try:
-            yield Realtimes(owner, server, store, organization, key, url, streams_url)
+            yield Realtimes(
+                owner,
+                server,
+                store,
+                organization,
+                key,
+                url,
+                streams_url,
+                RuleStore(database),
+                backends,
+                ChannelFloors(database),
+            )
         finally:
             await server.close()
+            await calls.close()
+            await cache.close()
             await database.close()
 
 
