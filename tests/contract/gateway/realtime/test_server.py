@@ -10,6 +10,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from core.connections.orders import Disconnect, Who
+from tests.helpers.backend import backend
+from tests.helpers.cache import cache_server
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
 from tests.helpers.owners import publish
@@ -132,5 +135,44 @@ def test_who_does_not_answer_pings_is_closed(database_url: str) -> None:
             Speaker(system.url, system.key) as silent,
         ):
             assert await silent.closed() == (3012, "no pong")
+
+    run(scenario())
+
+
+def test_who_is_there_is_told_by_its_own_parts_and_ended_by_an_order(database_url: str) -> None:
+    async def scenario() -> None:
+        loud = {"presence": True, "join_leave": True, "force_push_join_leave": True}
+        async with cache_server() as cache, realtime_of(database_url, cache_url=cache.url) as system:
+            await system.namespace("loud", **loud)
+            await system.options(client_insecure=True)
+            stranger = await system.store.create_organization("stranger", "test")
+            async with Speaker(system.url, system.token("ann")) as ann:
+                await ann.ask({"id": 2, "subscribe": {"channel": "loud:a"}})
+                own = (await ann.hear())["push"]["join"]["info"]["client"]
+                async with Speaker(system.url, system.token("bob", channels=["loud:a"])) as bob:
+                    joined = (await ann.hear())["push"]["join"]["info"]
+                    assert joined["user"] == "bob"
+                    there = (await ann.ask({"id": 3, "presence": {"channel": "loud:a"}}))["presence"]
+                    assert set(there["presence"]) == {own, joined["client"]}
+                    await system.order(Disconnect(Who("bob"), 4_321, "because"), stranger)
+                    await system.order(Disconnect(Who("bob"), 4_322, "because"))
+                    assert await bob.closed() == (4_322, "because")
+                assert (await ann.hear())["push"]["leave"]["info"] == joined
+                count = (await ann.ask({"id": 4, "presence_stats": {"channel": "loud:a"}}))["presence_stats"]
+                assert count == {"num_clients": 1, "num_users": 1}
+
+    run(scenario())
+
+
+def test_a_backend_that_the_organization_names_answers_its_clients(database_url: str) -> None:
+    async def scenario() -> None:
+        async with backend("rpc") as scene, realtime_of(database_url) as system:
+            scene.answers["rpc"] = {"result": {"data": {"price": 1}}}
+            await system.backend(scene.options)
+            async with Speaker(system.url, system.token("ann")) as ann:
+                answer = await ann.ask({"id": 2, "rpc": {"method": "price", "data": {"id": 12}}})
+                assert answer["rpc"] == {"data": {"price": 1}}
+            (body,) = scene.bodies("rpc")
+            assert (body["user"], body["data"]) == ("ann", {"id": 12})
 
     run(scenario())
