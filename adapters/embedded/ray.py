@@ -6,6 +6,8 @@ from typing import Final
 FLAGS: Final = {
     # User code and router in the replica's one loop, without a hop between threads.
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    # With it a thousand lines of a replica would be kept, and be lost when it is killed.
+    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     # Must be off with it: a proxy would listen on the edge's port, and stopped replicas would wait 30 s.
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
     # Everything would run niced by 15, and lose to whatever else is on the machine.

@@ -70,9 +70,11 @@ def configure_logging(form: Literal["json", "terminal"]) -> None:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
         processors.append(structlog.dev.ConsoleRenderer())
+    # Ray Serve takes `sys.stderr` over and keeps what is written there, until there is a lot or it is killed.
+    stream = sys.__stderr__ if form == "json" else sys.stderr
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )

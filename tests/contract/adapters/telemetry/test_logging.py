@@ -1,7 +1,9 @@
 """A line names what it was logged for, whoever logs it, and nothing that is over."""
 
 import asyncio
+import io
 import json
+import sys
 
 import pytest
 import structlog
@@ -53,6 +55,21 @@ def test_a_task_that_outlives_its_block_is_named_no_more() -> None:
     run(scenario())
 
 
+def test_a_line_is_written_at_once_whoever_has_taken_standard_error_over(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", taken)  # as Ray Serve does, which keeps lines until there are many
+    before = structlog.get_config()
+    try:
+        configure_logging("json")
+        say("here")
+    finally:
+        structlog.configure(**before)
+    assert json.loads(capfd.readouterr().err)["event"] == "here"
+    assert not taken.getvalue()
+
+
 def test_names_are_asked_for_when_a_line_is_logged_and_not_before() -> None:
     names: dict[str, str] = {}
     with structlog.testing.capture_logs(processors=[add_names]) as logs, LinesAbout(lambda: names):
@@ -63,7 +80,7 @@ def test_names_are_asked_for_when_a_line_is_logged_and_not_before() -> None:
     assert [line.get("organization_id") for line in logs] == [None, "org_1", "org_2"]
 
 
-def test_the_lines_of_a_service_are_json_with_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_lines_of_a_service_are_json_with_their_names(capfd: pytest.CaptureFixture[str]) -> None:
     before = structlog.get_config()
     try:
         configure_logging("json")
@@ -71,7 +88,7 @@ def test_the_lines_of_a_service_are_json_with_their_names(capsys: pytest.Capture
             say("room.entered", seq="1")
     finally:
         structlog.configure(**before)
-    line = json.loads(capsys.readouterr().err)
+    line = json.loads(capfd.readouterr().err)
     assert line.pop("timestamp")
     assert line == {
         "event": "room.entered", "level": "info", "seq": "1", "request_id": "req_1", "trace_id": "ab",
