@@ -7,6 +7,7 @@ them, the connection is over, and nothing of this is asked any more.
 from collections.abc import Iterable
 
 from core.auth.principal import Principal
+from core.channels.name import is_text
 from core.connections.admission import (
     Asking,
     ServerSide,
@@ -284,7 +285,9 @@ class Membership:
     def _add(self, order: Add) -> list[Effect]:
         asking, channel = self.asking, order.channel
         options = asking.options_of(channel)
-        if channel in self.subscriptions or len(self.subscriptions) >= self._channels_max or options is None:
+        if channel in self.subscriptions or len(self.subscriptions) >= self._channels_max:
+            return []
+        if options is None or not is_text(channel):
             return []
         grant = grant_of_terms(asking, order.command, options, order.terms, is_server_side=True)
         shared = self._grants.shared(grant)

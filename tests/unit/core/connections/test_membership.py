@@ -667,6 +667,11 @@ def test_nothing_is_added_to_an_unknown_namespace_or_past_the_limit() -> None:
     talk(subscribed(A, B, "room:c"), (added(Subscribe(0, "room:d")), []))
 
 
+@pytest.mark.parametrize("name", ["", "\0user:ann", "a\nb", "\ud800", "a" * 256])
+def test_nothing_is_added_under_a_name_that_no_channel_has(name: str) -> None:
+    talk(subscribed(A), (added(Subscribe(0, name)), []))
+
+
 # --- evictions
 
 
