@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 
+from adapters.telemetry.tasks import Tasks
 from bench.encoding import JSON
 from bench.inbox import CLOSE, Inbox, close_code
 from bench.wire import Door, frame
@@ -26,21 +27,25 @@ CLOSE_OPCODE = 0x88
 
 
 class Returning(asyncio.Protocol):
-    """One subscriber of one channel.
+    """One subscriber of one channel, from the present on.
 
     Args:
+        tasks: owner of its attempts to connect.
         door: where to connect, in JSON.
-        channel: what it subscribes to, from the present or from `since`.
-        since: epoch and offset to recover from at first.
+        channel: what it subscribes to.
         receive_bytes: of its receive buffer, 0: the kernel's choice.
     """
 
     def __init__(
-        self, door: Door, channel: str, since: tuple[str, int] | None = None, receive_bytes: int = 0
+        self,
+        tasks: Tasks,
+        door: Door,
+        channel: str,
+        receive_bytes: int = 0,
     ) -> None:
-        self._door, self.channel = door, channel
+        self._tasks, self._door, self.channel = tasks, door, channel
         self._receive_bytes = receive_bytes
-        self.epoch, self.offset = since or ("", 0)
+        self.epoch, self.offset = "", 0
         self.is_live = False
         self.subscribed = asyncio.Event()
         self.delivered = self.missing = self.repeated = self.unrecovered = 0
@@ -52,14 +57,13 @@ class Returning(asyncio.Protocol):
         self._reads = True
         self._is_over = False
         self._transport: asyncio.Transport | None = None
-        self._dialling: asyncio.Task[None] | None = None
         self._code = LOST
         self._head: bytes | None = b""
         self._inbox = Inbox()
 
     def dial(self) -> None:
         """Connect; called again by itself after each loss."""
-        self._dialling = asyncio.get_running_loop().create_task(self._dial())
+        self._tasks.spawn("dial", self._dial())
 
     def read(self, *, reads: bool) -> None:
         """Stop reading, or go on."""
@@ -75,8 +79,6 @@ class Returning(asyncio.Protocol):
     def end(self) -> None:
         """Never come back."""
         self._is_over = True
-        if self._dialling is not None:
-            self._dialling.cancel()
         if self._transport is not None:
             self._transport.abort()
 

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
+from adapters.telemetry.tasks import Tasks
 from bench.counter import raise_descriptor_limit
 from bench.encoding import JSON
 from bench.opening import IN_FLIGHT, TIMEOUT_S
@@ -116,7 +117,6 @@ class Swarm:
 def swarm(
     door: Door,
     channels: Sequence[str],
-    since: tuple[str, int] | None = None,
     *,
     receive_bytes: int = 0,
 ) -> Iterator[Swarm]:
@@ -127,7 +127,7 @@ def swarm(
     """
     here, there = _FORK.Pipe()
     plain = replace(door, encoding=JSON, wish={})
-    process = _FORK.Process(target=_run, args=(plain, channels, since, receive_bytes, there))
+    process = _FORK.Process(target=_run, args=(plain, channels, receive_bytes, there))
     process.start()
     there.close()
     try:
@@ -150,22 +150,21 @@ def swarm(
 def _run(
     door: Door,
     channels: Sequence[str],
-    since: tuple[str, int] | None,
     receive_bytes: int,
     pipe: Connection,
 ) -> None:
     raise_descriptor_limit()
-    uvloop.run(_hold(door, channels, since, receive_bytes, pipe))
+    uvloop.run(_hold(door, channels, receive_bytes, pipe))
 
 
 async def _hold(
     door: Door,
     channels: Sequence[str],
-    since: tuple[str, int] | None,
     receive_bytes: int,
     pipe: Connection,
 ) -> None:
-    subscribers = [Returning(door, channel, since, receive_bytes) for channel in channels]
+    tasks = Tasks("swarm")
+    subscribers = [Returning(tasks, door, channel, receive_bytes) for channel in channels]
     doorway = asyncio.Semaphore(IN_FLIGHT)
 
     async def begin(one: Returning) -> None:
@@ -186,6 +185,7 @@ async def _hold(
         pipe.send(f"{live} of {len(subscribers)} subscribed within {TIMEOUT_S:.0f} s")
     for one in subscribers:
         one.end()
+    await tasks.close()
 
 
 def _answer(subscribers: Sequence[Returning], pipe: Connection, over: asyncio.Event) -> None:
