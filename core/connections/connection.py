@@ -420,8 +420,11 @@ class Connection:
             return inf
         return self._expires_at + (0 if self._asks_to_stay else self._limits.expiry_grace_s)
 
-    def tick(self, now_s: float) -> list[Effect]:
-        """Do what is due: ping, or end what is silent, stale or expired."""
+    def tick(self, now_s: float, *, is_read: bool = True) -> list[Effect]:
+        """Do what is due: ping, or end what is silent, stale or expired.
+
+        `is_read`: what the client says comes through; else its pong may wait with the rest of it.
+        """
         if self._state is _State.CLOSED:
             return []
         if self._state is not _State.CONNECTED:
@@ -434,8 +437,11 @@ class Connection:
         effects = self.of_channel(lambda members: members.expire(now_s))
         if now_s < self._ping_at or self._state is not _State.CONNECTED:
             return effects
-        if self._awaiting_pong:
+        if self._awaiting_pong and is_read:
             return [*effects, *self._close(NO_PONG)]
+        if self._awaiting_pong:
+            self._ping_at = now_s + self._limits.pong_s  # it has all its time again
+            return effects
         self._awaiting_pong = not self._manner.is_unidirectional
         self._ping_at = now_s + (self._limits.pong_s if self._awaiting_pong else self._limits.ping_s)
         return [*effects, Ping()]

@@ -202,8 +202,8 @@ class Client:
 
     def tick(self) -> None:
         """Let time pass."""
-        if not (self._is_paused or self._is_held):  # a pong that we do not read is not missing
-            self.run(self.connection.tick(self.replica.clock.monotonic()))
+        is_read = not (self._is_paused or self._is_held)
+        self.run(self.connection.tick(self.replica.clock.monotonic(), is_read=is_read))
 
     def end(self, code: int, reason: str = "") -> None:
         """End the connection from our side; an empty reason stands for the code's own text."""

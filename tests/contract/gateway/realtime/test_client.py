@@ -26,19 +26,24 @@ def test_with_too_much_unanswered_a_socket_is_read_no_further() -> None:
     run(scenario())
 
 
-def test_whoever_is_not_read_misses_no_pong() -> None:
+def test_whoever_is_not_read_is_pinged_and_misses_no_pong() -> None:
     async def scenario() -> None:
         log = MemoryLog()
         replica, client, socket = await connected(log, pending_commands_max=1)
         say(client, {"history": {"channel": "a", "limit": 1}})
+        heard = len(socket.lines)
         for _ in range(10):
             replica.clock.seconds += 20
             client.tick()
+            await turns(2)
+        assert socket.lines[heard:] == [{}]
         assert socket.codes == []
         await answer_all(log)
         client.tick()
-        await turns(2)
-        assert socket.lines[-1] == {}
+        assert socket.codes == []
+        replica.clock.seconds += 20
+        client.tick()
+        assert socket.codes == [3012]
         await replica.tasks.close()
 
     run(scenario())

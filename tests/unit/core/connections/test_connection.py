@@ -1,6 +1,7 @@
 """One client from its first byte to its last, told as conversations."""
 
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -462,6 +463,17 @@ def test_whoever_does_not_answer_a_ping_in_time_is_gone_whatever_else_it_says() 
         (at(28.0), [Close(3012)]),
         (at(40.0), []),
     )
+
+
+def test_a_pong_that_nobody_reads_is_not_missing_and_a_ping_is_sent_all_the_same() -> None:
+    connection = connected(until(40))
+    unread = partial(connection.tick, is_read=False)
+    assert [unread(20.0), unread(28.0), unread(40.0)] == [[Ping()], [], []]
+    talk(connection, (at(47.9), []), (Pong(), []), (at(59.9), []))
+    assert [unread(60.0), unread(65.0)] == [[Ping()], [Close(3005)]]
+    silent = connected()
+    assert [silent.tick(20.0), silent.tick(28.0, is_read=False)] == [[Ping()], []]
+    talk(silent, (at(36.0), [Close(3012)]))
 
 
 def test_each_ping_admits_one_pong() -> None:
