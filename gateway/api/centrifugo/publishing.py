@@ -22,6 +22,8 @@ from gateway.api.publications import CHANNELS_MAX
 from settings import Settings
 
 VERSION_MAX: Final = 2**63 - 1
+EPOCH_CHARACTERS_MAX: Final = 255
+"""Of a version's epoch; and no NUL, for which the log has no place."""
 PAUSE_S: Final = 0.05
 """Between two looks at a command whose key is in use by one under way."""
 
@@ -103,7 +105,7 @@ class Publishing:
             raise TidingsError(refusal)
         if len(data) > self._bytes_max:
             raise TidingsError(Code.BODY_TOO_LARGE)
-        if not 0 <= (request.version or 0) <= VERSION_MAX:
+        if not 0 <= (request.version or 0) <= VERSION_MAX or not _is_epoch(request.version_epoch):
             raise TidingsError(Code.VALIDATION_FAILED)
         return options
 
@@ -134,6 +136,10 @@ class Publishing:
             await self._clock.sleep(PAUSE_S)
             outcome = await self._submit(caller, operation, key, until_s)
         return committed(outcome)
+
+
+def _is_epoch(text: str | None) -> bool:
+    return not text or (len(text) <= EPOCH_CHARACTERS_MAX and "\0" not in text)
 
 
 def _is_in_flight(outcome: Outcome) -> bool:

@@ -214,6 +214,9 @@ def test_a_version_that_is_not_above_the_last_is_suppressed(database_url: str) -
                 "no version",
             ]
             assert await api.error("publish", channel="a", data=1, version=2**64 - 1) == 107
+            for unnamed in ("\0", "e" * 256):
+                request = {"channel": "a", "data": 1, "version": 9, "version_epoch": unnamed}
+                assert await api.error("publish", **request) == 107
 
     run(scenario())
 
