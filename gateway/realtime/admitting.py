@@ -106,6 +106,7 @@ async def reauthenticate(client: Participant, effect: Reauthenticate) -> None:
         return
     client.run(client.connection.refreshed(effect.id, principal, replica.moment()))
     replica.wheel.add(client)
+    replica.wheel.add(client)
 
 
 async def admit(client: Participant, effect: Admit) -> None:

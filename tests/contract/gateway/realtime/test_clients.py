@@ -256,6 +256,24 @@ def test_a_connection_gets_another_expiry_or_ends_as_expired() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("by", ["an order", "a token"])
+def test_an_end_that_has_come_nearer_is_not_overslept(by: str) -> None:
+    async def scenario() -> None:
+        world = Meeting(store=Store(RULES, client_insecure=False), expiry_grace_s=1.0)
+        client, socket = await world.connect(token=token_of("bob", exp=LATER_S))
+        if by == "an order":
+            world.replica.order(Refresh(Who("bob"), expire_at_s=2))
+        else:
+            say(client, {"refresh": {"token": token_of("bob", exp=2)}})
+        await world.settle()
+        world.replica.clock.seconds = 4
+        world.replica.parts.wheel.advance()
+        assert socket.codes == [3005]
+        await world.close()
+
+    run(scenario())
+
+
 def test_an_expiry_that_has_passed_ends_the_connection() -> None:
     async def scenario() -> None:
         world = World()
