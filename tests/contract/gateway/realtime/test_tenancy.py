@@ -64,7 +64,7 @@ PROBES: Final[dict[str, list[tuple[dict[str, Any], Any]]]] = {
         ({"method": "tidings.ack", "data": {"channel": "{channel}", "offset": 1}}, BAD_DATA),
     ],
     "send": [({"data": {"channel": "{channel}"}}, (3508, "not available"))],
-    "sub_refresh": [({**CHANNEL, "token": "{user}"}, BAD_REQUEST)],
+    "sub_refresh": [({**CHANNEL, "token": "{user}"}, 103)],
     "ping": [({}, BAD_REQUEST)],
 }
 
