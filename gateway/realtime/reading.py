@@ -17,6 +17,17 @@ def fingerprint_of(channel: str, data: bytes) -> bytes:
     return sha256(b"socket-publish" + len(name).to_bytes(2, "big") + name + data).digest()
 
 
+def backend_key(channel: str, key: str) -> str:
+    """Return the key under which the log keeps the answer to a publish whose key a backend gave.
+
+    That may be any text. The space keeps it apart from every key that a client can send.
+    """
+    if not key:
+        return ""
+    name = channel.encode()
+    return f" backend {sha256(len(name).to_bytes(2, 'big') + name + key.encode()).hexdigest()}"
+
+
 async def read_history(
     replica: Replica, feed: Feed, command: History, options: Options | None
 ) -> HistoryPage:

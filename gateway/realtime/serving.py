@@ -24,7 +24,7 @@ from core.streams.outcome import Committed, Outcome, Refused, Unknown
 from gateway.realtime.calling import EndedError, ask_to_publish
 from gateway.realtime.failures import reply_of
 from gateway.realtime.participant import Participant, info_of, principal_of
-from gateway.realtime.reading import fingerprint_of, read_history
+from gateway.realtime.reading import backend_key, fingerprint_of, read_history
 
 
 def write(client: Participant, effect: Write) -> None:
@@ -59,7 +59,7 @@ def _submit(client: Participant, effect: Write, answer: PublishAnswer) -> None:
     replica, publish, principal = client.replica, effect.command, principal_of(client)
     data = publish.data if answer.data is None else answer.data
     is_opaque = effect.is_opaque if answer.data is None else not is_json(data)
-    key = publish.idempotency_key or answer.idempotency_key
+    key = publish.idempotency_key or backend_key(publish.channel, answer.idempotency_key)
     operation = PublishOperation(
         (publish.channel,),
         data,

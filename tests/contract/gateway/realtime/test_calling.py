@@ -298,10 +298,15 @@ def test_what_is_published_is_what_the_backend_makes_of_it() -> None:
             pushed = [push["pub"] for push in socket.pushes("pub")]
             assert [publication["data"] for publication in pushed] == [{"n": 2}, {"n": 1}]
             assert "offset" not in pushed[1]
-            world.scene.answers["publish"] = {"result": {"idempotency_key": "k"}}
-            first = (await world.ask(client, socket, publish=ask))["publish"]
-            again = (await world.ask(client, socket, publish=ask))["publish"]
-            assert again == {**first, "duplicate": True}
+            for key in ("k", "\0 ž" * 300):
+                world.scene.answers["publish"] = {"result": {"idempotency_key": key}}
+                first = (await world.ask(client, socket, publish=ask))["publish"]
+                again = (await world.ask(client, socket, publish=ask))["publish"]
+                assert again == {**first, "duplicate": True}
+            # Whatever a backend names, the log keeps it like any other, and apart from those of clients.
+            assert all(
+                len(known) < 100 and known.startswith(" ") and known.isascii() for known in world.log.keys
+            )
 
     run(scenario())
 
