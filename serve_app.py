@@ -24,7 +24,12 @@ CHILD: dict[str, Any] = {
 }
 
 
-@serve.deployment(name="Api", **CHILD)
+WHOLE_PERCENT = 100
+SURGE_PERCENT_MIN = 25
+"""An update begins so many new replicas before it ends old ones, and always one: they share the port."""
+
+
+@serve.deployment(name="Api", max_surge_percent=WHOLE_PERCENT, **CHILD)
 class Api:
     """One REST replica."""
 
@@ -82,5 +87,7 @@ class Root:
 
 def application(settings: Settings) -> serve.Application:
     """Return the application of an installation, to be run under the name `tidings`."""
-    realtime = Realtime.options(num_replicas=settings.realtime.replicas)  # type: ignore[attr-defined]  # of Serve's decorator
+    replicas = settings.realtime.replicas
+    surge = max(SURGE_PERCENT_MIN, -(-WHOLE_PERCENT // replicas))
+    realtime = Realtime.options(num_replicas=replicas, max_surge_percent=surge)  # type: ignore[attr-defined]  # of Serve's decorator
     return Root.bind(Api.bind(settings), realtime.bind(settings))  # type: ignore[attr-defined, no-any-return]  # the same

@@ -9,14 +9,10 @@ import sys
 import time
 
 import psutil
-from ray import serve
 
-import serve_app
 from bench.machine import ROOT, listeners
 from bench.place import Place
 from bench.wire import LoadError
-from cli.joining import join
-from cli.serving import APPLICATION
 from settings import Settings
 
 TIMEOUT_S = 180.0
@@ -48,6 +44,13 @@ def update(place: Place) -> None:
 
 def main(address: str) -> None:
     """Deploy the application again, with settings that differ where nobody notices."""
+    # Of this process alone: whoever asks for an update needs no Ray.
+    from ray import serve  # noqa: PLC0415
+
+    import serve_app  # noqa: PLC0415
+    from cli.joining import join  # noqa: PLC0415
+    from cli.serving import APPLICATION  # noqa: PLC0415
+
     settings = Settings()
     body_s = settings.realtime.body_s + time.time_ns() % 1_000_000 / 1e9
     changed = settings.model_copy(
