@@ -9,10 +9,8 @@ the names and the meaning that they have in the Centrifuge world.
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-import jsonschema_rs
 import msgspec
 
 from core.channels.name import (
@@ -24,16 +22,12 @@ from core.channels.name import (
     namespace_of,
     rest_of,
 )
+from core.channels.regex import CHARACTERS_MAX, is_regex, occurs
 
 WITHOUT_NAMESPACE: Final = "_"
 """Stands for the channels without namespace where namespaces are listed."""
 NAMESPACES_MAX: Final = 1_000
 """That one organization may have; they are read and kept together."""
-REGEX_CHARACTERS_MAX: Final = 1_000
-REGEX_BYTES_MAX: Final = 1_048_576
-"""Of one compiled expression."""
-REGEXES_MAX: Final = 1_024
-"""Compiled expressions that a process keeps."""
 COUNT_MAX: Final = 2**31 - 1
 IN_FORCE_AFTER_S: Final = 2.0
 """When a change holds everywhere for certain: a process believes for a second what it has read."""
@@ -79,7 +73,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     allow_presence_for_anonymous: bool = False
     allow_presence_for_subscriber: bool = False
     publication_data_format: Literal["", "json", "json_object", "binary"] = ""
-    channel_regex: Annotated[str, msgspec.Meta(max_length=REGEX_CHARACTERS_MAX)] = ""
+    channel_regex: Annotated[str, msgspec.Meta(max_length=CHARACTERS_MAX)] = ""
     subscribe_proxy: bool = False
     publish_proxy: bool = False
     ephemeral: bool = False
@@ -167,14 +161,20 @@ class ChannelRules:
             return options
         return OWN if self.unknown == "allow" or namespace in types else None
 
-    def personal_channel(self, user: str) -> str:
-        """Return the personal channel of a user; "" when there is none."""
+    def personal_channel(self, user: str, types: AbstractSet[str]) -> str:
+        """Return the personal channel of a user; "" when there is none, or his id fits into no name.
+
+        `types`: as above.
+        """
         personal = self.clients.user_personal_channel
         if not personal.enabled or not user:
             return ""
         namespace = f"{personal.namespace}:" if personal.namespace else ""
         channel = f"{namespace}{USER_BOUNDARY}{user}"
-        return channel if is_valid(channel) else ""
+        options = self.options_of(channel, types)
+        # Where the namespace has its own rule of names, an id that is no ASCII may fit into one.
+        fits = is_valid(channel) or (options is not None and fits_name(self, options, channel))
+        return channel if fits else ""
 
 
 def fits_name(rules: ChannelRules, options: Options, channel: str) -> bool:
@@ -184,7 +184,7 @@ def fits_name(rules: ChannelRules, options: Options, channel: str) -> bool:
     if not options.channel_regex:
         return is_valid(channel)
     # What the expression sees is the name behind the namespace, as in the Centrifuge world.
-    return is_text(channel) and _matcher(options.channel_regex).is_valid(rest_of(channel))
+    return is_text(channel) and occurs(options.channel_regex, rest_of(channel))
 
 
 def faults_of(options: Options) -> list[tuple[str, str, str]]:
@@ -199,25 +199,10 @@ def faults_of(options: Options) -> list[tuple[str, str, str]]:
         ]
     if options.occupancy and not options.presence:
         faults.append(("#/occupancy", "not_allowed", "It tells what presence counts, which is off."))
-    if options.channel_regex and not _is_regex(options.channel_regex):
+    if options.channel_regex and not is_regex(options.channel_regex):
         detail = "No regular expression, or one that takes too much memory; RE2's syntax, no look-around."
         faults.append(("#/channel_regex", "pattern", detail))
     return faults
-
-
-def _is_regex(regex: str) -> bool:
-    try:
-        _matcher(regex)
-    except jsonschema_rs.ValidationError:
-        return False
-    return True
-
-
-@lru_cache(REGEXES_MAX)
-def _matcher(regex: str) -> jsonschema_rs.Draft202012Validator:
-    # An engine that takes linear time whatever the expression is: one tenant's must not stop the others.
-    engine = jsonschema_rs.RegexOptions(size_limit=REGEX_BYTES_MAX)
-    return jsonschema_rs.Draft202012Validator({"pattern": regex}, pattern_options=engine, offline=True)
 
 
 def stored_options(stored: Mapping[str, Any]) -> Options:

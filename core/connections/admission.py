@@ -161,7 +161,7 @@ def _wanted(asking: Asking) -> dict[str, Terms]:
     }
     if not wanted:
         wanted = {channel: Terms(channel) for channel in principal.channels}
-    personal = rules.personal_channel(principal.id) if principal.kind == "user" else ""
+    personal = rules.personal_channel(principal.id, asking.types) if principal.kind == "user" else ""
     if personal:
         wanted.setdefault(personal, Terms(personal))
     return wanted

@@ -1,6 +1,6 @@
 """Namespaces: which options hold for a channel, and which names and options there can be."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import msgspec
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from core.channels.namespace import (
     OF_SYSTEM,
     OWN,
-    REGEX_CHARACTERS_MAX,
     ChannelRules,
     ClientOptions,
     Options,
@@ -22,6 +21,7 @@ from core.channels.namespace import (
     stored_options,
 )
 
+TYPES = frozenset({"room"})
 CHAT, CLOSED = Options(presence=True), Options()
 RULES = ChannelRules(CLOSED, {"chat": CHAT, "room": CHAT}, "refuse")
 
@@ -71,14 +71,22 @@ def _rules(**options: Any) -> ChannelRules:
 
 
 def test_a_user_has_a_personal_channel_where_that_is_on() -> None:
-    assert _rules(enabled=True).personal_channel("ann") == "#ann"
-    assert _rules(enabled=True, namespace="users").personal_channel("ann") == "users:#ann"
+    assert _rules(enabled=True).personal_channel("ann", TYPES) == "#ann"
+    assert _rules(enabled=True, namespace="users").personal_channel("ann", TYPES) == "users:#ann"
 
 
 def test_nobody_and_a_user_whose_id_fits_no_name_have_no_personal_channel() -> None:
-    assert _rules(namespace="users").personal_channel("ann") == ""
+    assert _rules(namespace="users").personal_channel("ann", TYPES) == ""
     for user in ("", "a" * 255, "\u00e4nn"):
-        assert _rules(enabled=True).personal_channel(user) == ""
+        assert _rules(enabled=True).personal_channel(user, TYPES) == ""
+
+
+def test_where_the_namespace_has_its_own_rule_of_names_an_id_may_be_no_ascii() -> None:
+    rules = _rules(enabled=True, namespace="users")
+    rules = replace(rules, namespaces={"users": Options(channel_regex="^#[a-z\u00e4]+$")}, unknown="refuse")
+    assert rules.personal_channel("\u00e4nn", TYPES) == "users:#\u00e4nn"
+    assert rules.personal_channel("\u00f6nn", TYPES) == ""
+    assert replace(rules, namespaces={}).personal_channel("\u00e4nn", TYPES) == ""
 
 
 def _fits(channel: str, *, characters_max: int = 255, **options: Any) -> bool:
@@ -126,7 +134,7 @@ def test_a_window_needs_a_size_and_a_time() -> None:
     ]
 
 
-@pytest.mark.parametrize("regex", ["(", "(?=a)b", r"(a)\1", "a{1000}{1000}", "[" * REGEX_CHARACTERS_MAX])
+@pytest.mark.parametrize("regex", ["(", "(?=a)b", r"(a)\1", "a{1000}{1000}", "[" * 1_000])
 def test_what_is_no_expression_or_a_costly_one_is_refused(regex: str) -> None:
     assert [fault[:2] for fault in faults_of(Options(channel_regex=regex))] == [
         ("#/channel_regex", "pattern")
