@@ -15,6 +15,7 @@ import structlog
 from yarl import URL
 
 from adapters.http.addresses import public_socket
+from adapters.http.resolver import Resolver, Threads
 from adapters.telemetry.tasks import Tasks
 from core.connections.backend import BackendAnswer, BackendEvent, answer_of, body_of
 from core.connections.backend_options import BackendOptions, passed_on
@@ -93,6 +94,7 @@ class Backends:
         self._clock = clock
         self._entropy = entropy
         self._tasks = Tasks("backends")
+        self._threads = Threads()
         self._lines: OrderedDict[bytes, _Line] = OrderedDict()
         self._log = structlog.get_logger()
 
@@ -101,6 +103,7 @@ class Backends:
         for line in self._lines.values():
             if line.session is not None:
                 await line.session.close()
+        self._threads.close()
         await self._tasks.close()
 
     async def options(self, organization_id: bytes) -> BackendOptions:
@@ -223,6 +226,7 @@ class Backends:
         connector = aiohttp.TCPConnector(
             limit=self._settings.connections_max,
             keepalive_timeout=KEEP_ALIVE_S,
+            resolver=Resolver(self._threads),
             socket_factory=None if self._settings.private else public_socket,
         )
         return aiohttp.ClientSession(

@@ -14,6 +14,7 @@ import aiohttp
 import structlog
 
 from adapters.http.addresses import public_socket
+from adapters.http.resolver import Resolver, Threads
 from adapters.telemetry.tasks import Tasks
 from core.auth.jwt import Jwt
 from core.auth.key_set import KeySet, read_key_set
@@ -50,6 +51,7 @@ class KeySets:
         self._settings = settings
         self._clock = clock
         self._tasks = Tasks("key_sets")
+        self._threads = Threads()
         self._session: aiohttp.ClientSession | None = None
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._fetching: dict[str, asyncio.Task[None]] = {}
@@ -59,6 +61,7 @@ class KeySets:
         await self._tasks.close()
         if self._session is not None:
             await self._session.close()
+        self._threads.close()
 
     async def key_set(self, url: str, token: Jwt) -> KeySet:
         """Return the keys that a URL publishes: fetched now, or lately and with the key that a token names.
@@ -133,6 +136,7 @@ class KeySets:
                 connector=aiohttp.TCPConnector(
                     limit=REQUESTS_MAX,
                     force_close=True,
+                    resolver=Resolver(self._threads, REQUESTS_MAX),
                     socket_factory=None if self._settings.jwks_private else public_socket,
                 ),
                 timeout=aiohttp.ClientTimeout(total=self._settings.jwks_s),
