@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from itertools import chain
+from typing import Final
 
 from core.connections.codec import Codec
 from core.connections.frames import Joined, Left
@@ -12,6 +13,9 @@ from gateway.realtime.conflated import ConflatedLane
 from gateway.realtime.lane import Chain, DeltaLane, Encoded, Lane, Pending, Subscriber, Wire
 
 Terms = tuple[object, ...]
+
+_NONE: Final[dict[Terms, Lane]] = {}
+"""Of the many channels in which nobody has terms of its own; never changed."""
 
 
 class Channel:
@@ -26,8 +30,8 @@ class Channel:
     """
 
     __slots__ = (
-        "_find", "_frame_bytes_max", "_hearers", "_lanes", "_last_is_stored", "_pending", "catching", "name",
-        "offset",
+        "_apart", "_find", "_frame_bytes_max", "_hearers", "_lanes", "_last_is_stored", "_pending", "_terms",
+        "catching", "name", "offset",
     )  # fmt: skip
 
     def __init__(
@@ -37,6 +41,9 @@ class Channel:
         self.offset: int | None = None
         self.catching: dict[object, Catching] = {}
         self._lanes: dict[Terms, Lane] = {}
+        # Of those with a filter or a rate: as many as subscribers, perhaps, so that each has its terms noted.
+        self._apart: dict[Terms, Lane] = _NONE
+        self._terms: dict[Subscriber, Terms] | None = None
         self._hearers: dict[Subscriber, None] | None = None
         self._pending: Pending = []
         self._last_is_stored = True
@@ -46,7 +53,7 @@ class Channel:
     @property
     def is_idle(self) -> bool:
         """Whether nobody is subscribed here."""
-        return not (self._lanes or self.catching or self._hearers)
+        return not (self._lanes or self._apart or self.catching or self._hearers)
 
     @property
     def written_offset(self) -> int:
@@ -59,14 +66,19 @@ class Channel:
     @property
     def live_count(self) -> int:
         """How many get what is dispatched."""
-        return sum(map(len, self._lanes.values()))
+        return sum(map(len, self._all()))
 
     def wires(self) -> Iterator[Wire]:
         """Return the wires of all that are live."""
-        return chain.from_iterable(self._lanes.values())
+        return chain.from_iterable(self._all())
+
+    def _all(self) -> Iterator[Lane]:
+        return chain(self._lanes.values(), self._apart.values())
 
     def is_live(self, subscriber: Subscriber) -> bool:
         """Say whether it gets what is dispatched."""
+        if self._terms is not None and subscriber in self._terms:
+            return True
         return any(subscriber in lane for lane in self._lanes.values())
 
     def has(self, subscriber: Subscriber) -> bool:
@@ -84,9 +96,13 @@ class Channel:
     def _lane(self, subscriber: Subscriber, grant: Grant) -> Lane:
         form, allows = subscriber.form, grant.options.delta_publish
         terms: Terms = (form, grant.filter, grant.delta, grant.delta and allows)
-        if grant.max_rate:
-            terms = (subscriber,)
-        lane = self._lanes.get(terms)
+        lanes = self._lanes
+        if grant.max_rate or grant.filter is not None:
+            terms = (subscriber,) if grant.max_rate else terms
+            if self._terms is None:
+                self._apart, self._terms = {}, {}
+            self._terms[subscriber], lanes = terms, self._apart
+        lane = lanes.get(terms)
         if lane is None:
             if grant.max_rate:
                 lane = ConflatedLane(subscriber, self.name, grant, self._frame_bytes_max)
@@ -94,7 +110,7 @@ class Channel:
                 lane = DeltaLane(form, self.name, allows=allows)
             else:
                 lane = Lane(form, grant.filter)
-            self._lanes[terms] = lane
+            lanes[terms] = lane
         return lane
 
     def hear(self, subscriber: Subscriber) -> None:
@@ -106,11 +122,15 @@ class Channel:
     def leave(self, subscriber: Subscriber) -> None:
         """Forget a subscriber, however far it has got."""
         self.catching.pop(subscriber, None)
-        for terms, lane in self._lanes.items():
-            if lane.leave(subscriber):
-                if not len(lane):
-                    del self._lanes[terms]
-                break
+        terms, lanes = self._terms.pop(subscriber, None) if self._terms else None, self._apart
+        if terms is None:
+            lanes = self._lanes
+            terms = next((terms for terms, lane in lanes.items() if subscriber in lane), None)
+        if terms is not None:
+            lane = lanes[terms]
+            lane.leave(subscriber)
+            if not len(lane):
+                del lanes[terms]
         if self._hearers is not None:
             self._hearers.pop(subscriber, None)
             self._hearers = self._hearers or None
@@ -122,12 +142,12 @@ class Channel:
         last = self.offset
         if last is not None and offset <= last:
             return True
-        if last is not None and offset != last + 1 and self._lanes:
+        if last is not None and offset != last + 1 and (self._lanes or self._apart):
             return False
         self.offset = offset
         for catching in self.catching.values():
             catching.note(offset, event)
-        if self._lanes:
+        if self._lanes or self._apart:
             self._pending.append((offset, event))
         return True
 
@@ -140,7 +160,7 @@ class Channel:
 
     def dispatch_ephemeral(self, publication: EphemeralPublication) -> None:
         """Take a publication without offset; those that still catch up miss it."""
-        if self._lanes:
+        if self._lanes or self._apart:
             event = Event(
                 0, b"", PUBLICATION_CREATED, 0, publication.data, (), publication.info, publication.tags,
                 flags=publication.flags,
@@ -173,7 +193,7 @@ class Channel:
             return
         self._last_is_stored = pending[-1][0] > 0
         encoded, spared = Encoded(self.name, pending), self._spared(pending)
-        for lane in list(self._lanes.values()):
+        for lane in list(self._all()):
             if encoded.is_opaque(lane.form.codec):
                 lane.refuse_payload()
             else:

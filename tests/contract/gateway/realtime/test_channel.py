@@ -5,6 +5,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from core.channels.filter import FilterNode
 from core.channels.namespace import OWN
 from core.connections.frames import Joined, Left
 from core.connections.subscription import Grant
@@ -19,6 +20,7 @@ from core.streams.event import (
 from gateway.realtime.catching import Catching
 from gateway.realtime.channel import Channel
 from tests.helpers.listener import FORMS, Listener
+from tests.helpers.loop import run
 from tests.helpers.replica import Recorder
 
 ORG = b"o" * 16
@@ -46,6 +48,37 @@ class Frames(Recorder):
 
     def write(self, data: bytes) -> None:
         self.frames.append(data)
+
+
+@pytest.mark.parametrize("kind", ["filter", "rate"])
+def test_to_leave_costs_the_same_however_many_have_terms_of_their_own(kind: str) -> None:
+    asked = 0
+
+    class Asked(Listener):
+        def __hash__(self) -> int:
+            nonlocal asked
+            asked += 1
+            return id(self)
+
+    async def scenario() -> None:
+        channel = Channel("news", 1_000)
+        listeners = []
+        for number in range(50):
+            tags = FilterNode(key="a", cmp="eq", val=str(number))
+            of = {"filter": tags} if kind == "filter" else {"max_rate": 1.0 + number}
+            listeners.append(live(channel, Asked(), replace(PLAIN, **of)))  # type: ignore[arg-type]
+        plain = live(channel, Asked())
+        before = asked
+        assert channel.is_live(listeners[-1])
+        for listener in (listeners[-1], plain):
+            channel.leave(listener)
+            assert not channel.is_live(listener)
+        assert asked - before < 30
+        for listener in listeners:
+            channel.leave(listener)
+        assert channel.is_idle
+
+    run(scenario())
 
 
 def test_everybody_gets_the_same_bytes_in_one_frame_for_all_that_was_gathered() -> None:
