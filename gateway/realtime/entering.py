@@ -14,6 +14,20 @@ from gateway.realtime.participant import Participant, info_of
 from gateway.realtime.subscribing import Beginning
 
 
+class Room:
+    """One page, which the subscriptions of a connect share: they are told of in one message."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._left = bytes_max
+
+    def fitted(self, begun: Beginning) -> Beginning:
+        """Return a beginning whose reply has room, be it without what was missed."""
+        if begun.listed_bytes > self._left:
+            return begun.unlisted()
+        self._left -= begun.listed_bytes
+        return begun
+
+
 class Entering:
     """One subscription of one client, from the command to the live stream."""
 
@@ -54,8 +68,8 @@ class Entering:
         client.replica.chronicle.refused(client, self._name, REGISTRY[code].realtime)
         client.run(client.connection.of_channel(lambda members: members.join_failed(id_, self._name, code)))
 
-    async def begin(self) -> Beginning:
-        """Enter, and read where the subscription begins.
+    async def begin(self, room: Room | None = None) -> Beginning:
+        """Enter, and read where the subscription begins; what has no `room` is left to be pushed.
 
         Raises:
             TidingsError: the position can't be served, or can't be read.
@@ -66,7 +80,7 @@ class Entering:
         begun = await self._read()
         while begun.head.epoch != feed.epoch:  # the log has changed under the reading
             begun = await self._read()
-        return begun
+        return begun if room is None else room.fitted(begun)
 
     async def _read(self) -> Beginning:
         command, client = self._effect.command, self._client
@@ -123,7 +137,8 @@ async def open_all(client: Participant, effect: Open) -> None:
     if feed is None or client.connection.is_closed:
         return
     entering = [Entering(client, feed, join) for join in effect.joins]
-    begun = await asyncio.gather(*(one.begin() for one in entering), return_exceptions=True)
+    room = Room(replica.settings.page_bytes_max)
+    begun = await asyncio.gather(*(one.begin(room) for one in entering), return_exceptions=True)
     begun_well = [beginning for beginning in begun if isinstance(beginning, Beginning)]
     if len(begun_well) < len(entering):
         failure = next(one for one in begun if isinstance(one, BaseException))

@@ -40,6 +40,16 @@ class Beginning:
         return replace(self, reply=replace(self.reply, publications=publications))
 
     @property
+    def listed_bytes(self) -> int:
+        """How much its reply lists of what was missed, and need not: the rest may follow as pushes."""
+        goes_on = self.offset > self.reply.offset
+        return sum(size_of(event) for _, event in self.reply.publications) if goes_on else 0
+
+    def unlisted(self) -> "Beginning":
+        """Return the same with all that was missed left in the log."""
+        return replace(self, reply=replace(self.reply, publications=[]), offset=self.reply.offset, more=True)
+
+    @property
     def last(self) -> Event | None:
         """The publication that the subscription stands at, if it is in the reply."""
         listed = self.reply.publications

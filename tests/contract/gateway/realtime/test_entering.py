@@ -157,6 +157,32 @@ def test_they_recover_by_the_positions_of_the_connect_page_by_page() -> None:
     run(scenario())
 
 
+def test_what_all_of_them_missed_takes_one_page_of_the_connect_reply_and_the_rest_is_pushed() -> None:
+    async def scenario() -> None:
+        world = Meeting(page_bytes_max=1_000)
+        channels = [f"c{number}" for number in range(5)]
+        for _ in range(2):
+            for channel in channels:
+                world.log.commit(channel, data=document(100))
+        missed = {channel: {"recover": True, "offset": 0, "epoch": EPOCH} for channel in channels}
+        _, socket = await world.connect(token=token_of("ann", channels=channels), subs=missed)
+        await world.settle()
+        world.log.publish(*channels)
+        await world.settle()
+        subs = socket.lines[0]["connect"]["subs"]
+        listed = {
+            channel: [one["offset"] for one in sub.get("publications", [])] for channel, sub in subs.items()
+        }
+        assert {len(offsets) for offsets in listed.values()} == {0, 2}
+        assert all(sub["recovered"] and sub.get("offset", 0) == 0 for sub in subs.values())
+        for channel, offsets in listed.items():
+            pushed = [push["pub"]["offset"] for push in socket.pushes("pub", channel)]
+            assert offsets + pushed == [1, 2, 3]
+        await world.close()
+
+    run(scenario())
+
+
 def test_a_channel_that_the_connect_asks_for_becomes_one_of_them_if_it_may() -> None:
     async def scenario() -> None:
         world = Meeting()
