@@ -30,7 +30,7 @@ unit: setup
 	timeout 300 $(PYTEST) tests/unit tests/property
 
 contract: setup
-	timeout 900 $(PYTEST) tests/contract
+	timeout 1500 $(PYTEST) tests/contract
 
 conformance: setup
 	timeout 900 $(PYTEST) tests/conformance
