@@ -14,13 +14,11 @@ from gateway.api.centrifugo.answers import UNKNOWN_METHOD, code_of, failed, succ
 from gateway.api.centrifugo.caller import Caller
 from gateway.api.centrifugo.nodes import Nodes
 from gateway.api.centrifugo.ordering import Ordering
-from gateway.api.centrifugo.publishing import Publishing
+from gateway.api.centrifugo.publishing import PARALLEL_MAX, Publishing
 from gateway.api.centrifugo.reading import Reading
 
 COMMANDS_MAX: Final = 10_000
 """In one batch, or in one body of the former form."""
-PARALLEL_MAX: Final = 500
-"""Of one batch, at a time: more would take the room that the commands of all organizations share."""
 READ_BYTES_MAX: Final = 67_108_864
 """What one request may read all in all; what would be more is to be asked for by itself."""
 BATCH: Final = "batch"

@@ -24,6 +24,8 @@ from settings import Settings
 VERSION_MAX: Final = 2**63 - 1
 EPOCH_CHARACTERS_MAX: Final = 255
 """Of a version's epoch; and no NUL, for which the log has no place."""
+PARALLEL_MAX: Final = 500
+"""Commands of one request, at a time: more would take the room that those of all organizations share."""
 PAUSE_S: Final = 0.05
 """Between two looks at a command whose key is in use by one under way."""
 
@@ -76,10 +78,13 @@ class Publishing:
             except TidingsError as error:
                 answers[place] = failed(code_of(error))
         groups = _groups(channels, allowed, request)
-        writes = [self._of_group(caller, channels, places, allowed, request, data) for places in groups]
-        for places, effect in zip(groups, await asyncio.gather(*writes, return_exceptions=True), strict=True):
-            for index, place in enumerate(places):
-                answers[place] = _answer(effect, index, allowed[place])
+        for start in range(0, len(groups), PARALLEL_MAX):
+            some = groups[start : start + PARALLEL_MAX]
+            writes = [self._of_group(caller, channels, places, allowed, request, data) for places in some]
+            effects = await asyncio.gather(*writes, return_exceptions=True)
+            for places, effect in zip(some, effects, strict=True):
+                for index, place in enumerate(places):
+                    answers[place] = _answer(effect, index, allowed[place])
         return b'{"responses":[%b]}' % b",".join(answers)
 
     def _of_group(

@@ -4,7 +4,12 @@ import asyncio
 from base64 import b64encode
 from typing import Any
 
+import pytest
+
+from actors.streams.owner import StreamOwner
+from core.streams.command import Command
 from core.streams.event import OPAQUE, WANTS_PATCH
+from core.streams.outcome import Outcome
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
 from tests.helpers.server_api import Heard, ServerApi, server_api_of
@@ -174,6 +179,36 @@ def test_a_broadcast_succeeds_and_fails_channel_by_channel_in_the_order_asked_fo
                 {"error": {"code": 107, "message": "bad request"}},
                 {"result": {"offset": 2, "epoch": epoch}},
             ]
+
+    run(scenario())
+
+
+def test_a_broadcast_leaves_others_room_in_the_queues(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.api.centrifugo.publishing.PARALLEL_MAX", 3)
+    original, under_way, most = StreamOwner.submit, 0, 0
+
+    def submit(owner: StreamOwner, command: Command) -> asyncio.Future[Outcome]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        outcome = original(owner, command)
+        outcome.add_done_callback(settled)
+        return outcome
+
+    def settled(_: object) -> None:
+        nonlocal under_way
+        under_way -= 1
+
+    monkeypatch.setattr(StreamOwner, "submit", submit)
+
+    async def scenario() -> None:
+        async with server_api_of(database_url) as api:
+            channels = [f"c{number}" for number in range(10)]
+            answer = await api.result("broadcast", channels=channels, data=1, idempotency_key="k")
+            assert [response["result"]["offset"] for response in answer["responses"]] == [1] * 10
+            assert most == 3
 
     run(scenario())
 
