@@ -29,6 +29,8 @@ MEMBER_BYTES: Final = 100
 """What a member takes in any list besides its texts."""
 HIDDEN: Final = "\x00"
 """What begins with it is counted like a channel, and is none."""
+BEHIND_HIDDEN: Final = "\x01"
+"""Names in their order begin with it at the earliest, but for the hidden ones."""
 PAGE: Final = 1_000
 """Names that are read at a time."""
 PAGES_MAX: Final = 20
@@ -143,7 +145,7 @@ class PresenceReader:
         return Occupied(found, cursor)
 
     async def _names(self, key: str, after: str, begin: str, count: int) -> list[str]:
-        start = f"({after}" if after else f"[{begin}"
+        start = f"({after}" if after else f"[{begin or BEHIND_HIDDEN}"
         (names,) = await self._ask([("ZRANGE", key, start, "+", "BYLEX", "LIMIT", 0, count)])
         return [name.decode() for name in names]
 

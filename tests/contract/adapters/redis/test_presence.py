@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.redis.presence import MEMBER_BYTES, PAGE, PresenceReader
+from adapters.redis.presence import HIDDEN, MEMBER_BYTES, PAGE, PresenceReader
 from core.connections.frames import PresenceCount
 from core.errors import Code, TidingsError
 from tests.helpers.cache import cache_server
@@ -140,6 +140,20 @@ def test_a_search_through_many_channels_ends_in_a_cursor(monkeypatch: pytest.Mon
             third = await reader.channels(ORG, "*9", limit=10, cursor=second.next_cursor)
             assert (*second.channels, *third.channels) == ("c29", "c39", "c99")
             assert third.next_cursor == ""
+
+    run(scenario())
+
+
+def test_what_is_counted_like_a_channel_and_is_none_takes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.redis.presence.PAGE", 10)
+    monkeypatch.setattr("adapters.redis.presence.PAGES_MAX", 1)
+
+    async def scenario() -> None:
+        async with crowd_and_reader() as (crowd, reader):
+            await asyncio.gather(*(crowd.enter("a", f"{HIDDEN}user:{number}") for number in range(20)))
+            await crowd.enter("a", "news")
+            assert await reader.channels(ORG, limit=10) == ({"news": 1}, "")
+            assert (await reader.channels(ORG, f"{HIDDEN}*", limit=10)).channels == {}
 
     run(scenario())
 
