@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Queue
@@ -16,11 +16,12 @@ EVENTS = ("connect", "refresh", "subscribe", "publish", "rpc", "message")
 
 @dataclass(slots=True)
 class Backend:
-    """`answers` holds what each event gets, `asked` what came, one after the other."""
+    """`answers` holds what each event gets, `asked` what came in turn, `headers` the last ones."""
 
     port: int = 0
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: Queue[tuple[str, dict[str, Any]]] = field(default_factory=Queue)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -36,7 +37,9 @@ class Backend:
     async def answer(self, request: web.Request) -> web.Response:
         """Answer one question."""
         event = request.path.removeprefix("/")
-        self.asked.put((event, await request.json()))
+        question = await request.json()
+        self.headers = request.headers
+        self.asked.put((event, question))
         return web.json_response(self.answers.get(event, {"result": {}}))
 
 

@@ -11,8 +11,8 @@ from tests.conformance.replica import second_replica
 from tests.conformance.tenants import Tenant, create, first
 from tests.helpers.running import Running, given_or_running
 
-# Until the system is up, and then as long as an SDK takes to come back.
-LIMIT_S = 300
+# Until the SDKs are built and the system is up, and then as long as an SDK takes to come back.
+LIMIT_S = 600
 # Backends on this machine may be called; what has expired ends while a test waits for it; pings come often.
 ENVIRONMENT = {
     "TIDINGS_BACKEND_PRIVATE": "true",
@@ -51,7 +51,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[Running]:
-    """Give one running system for all of these tests."""
+    """Give one running system for all of these tests; the SDKs are there before it."""
+    for one in KINDS:
+        one.command()
     with given_or_running(environment=ENVIRONMENT) as found:
         yield found
 

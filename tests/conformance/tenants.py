@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,9 +68,14 @@ class Tenant:
             self.rest("PUT", f"/v1/channel_namespaces/{name}", options)
         self.rest("PATCH", "/v1/organization", {"unknown_namespaces": "refuse"})
 
-    def becomes_default(self) -> None:
-        """Be the organization of those who bring no credential."""
+    @contextmanager
+    def as_default(self) -> Iterator[None]:
+        """Be the organization of those who bring no credential, in place of the first one."""
         _tidings(self.system, "orgs", "set", "-o", self.organization, "--default")
+        try:
+            yield
+        finally:
+            _tidings(self.system, "orgs", "set", "-o", self.system.organization, "--default")
 
 
 def first(system: Running) -> Tenant:
@@ -108,14 +115,17 @@ def compact(document: object) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def default_of(system: Running, option: str, channel: str, namespaces: dict[str, Any]) -> Tenant:
-    """Return the organization of all who bring no credential, as soon as they may come into a channel."""
+@contextmanager
+def default_of(
+    system: Running, option: str, channel: str, namespaces: dict[str, dict[str, Any]]
+) -> Iterator[Tenant]:
+    """Give the organization of all who bring no credential, as soon as they may come into a channel."""
     made = create(system, option)
     made.has_namespaces(**namespaces)
     made.rest("PATCH", "/v1/organization", {option: True})
-    made.becomes_default()
-    run(let_in(system, channel))
-    return made
+    with made.as_default():
+        run(let_in(system, channel))
+        yield made
 
 
 async def let_in(system: Running, channel: str) -> None:

@@ -1,5 +1,7 @@
 """Who comes without any credential, where nobody is let in, too."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.conformance.conftest import NAMESPACES
@@ -21,9 +23,10 @@ GUESTS = {
 
 
 @pytest.fixture(scope="module")
-def guests(system: Running) -> Tenant:
+def guests(system: Running) -> Iterator[Tenant]:
     """Give the organization that lets nobody in, for some of its channels."""
-    return default_of(system, "anonymous", "guests:1", {"guests": GUESTS, "open": NAMESPACES["open"]})
+    with default_of(system, "anonymous", "guests:1", {"guests": GUESTS, "open": NAMESPACES["open"]}) as made:
+        yield made
 
 
 def test_nobody_may_do_what_the_namespace_says(guests: Tenant, site: Site, kind: Kind, name: str) -> None:

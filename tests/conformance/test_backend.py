@@ -1,18 +1,24 @@
 """What an application's own backend is asked, and what becomes of its answers."""
 
+import asyncio
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.conformance.backend import Backend, backend
-from tests.conformance.kinds import KINDS, Kind, Site
+from tests.conformance.kinds import KINDS, SOCKETS, Kind, Site
 from tests.conformance.sdk import sdk
-from tests.conformance.tenants import Tenant, create, let_in
+from tests.conformance.tenants import LIFETIME_S, Tenant, create, let_in
 from tests.helpers.loop import run
 from tests.helpers.running import Running
 
 ASKED = {"subscribe_proxy": True, "publish_proxy": True, "history": "whole", "presence": True}
+# So long that an SDK is in before, however slow the machine.
+SHORT_S = 6
 NAMES = {"javascript": "js", "python": "python", "go": "go"}
+REAL, EMULATED = "X-Real", "X-Emulated"
 SEES = {"allow_presence_for_subscriber": True}
 
 
@@ -24,13 +30,16 @@ def asked() -> Iterator[Backend]:
 
 
 @pytest.fixture(scope="module")
-def owner(system: Running, asked: Backend) -> Tenant:
+def owner(system: Running, asked: Backend) -> Iterator[Tenant]:
     """Give its organization, which is that of those who bring no credential, too."""
     made = create(system, "backend")
     made.has_namespaces(asked={**ASKED, **SEES})
-    made.rest("PUT", "/v1/organization/backend", {"endpoints": asked.endpoints, "timeout_ms": 30_000})
-    made.becomes_default()
-    return made
+    headers = {"http_headers": [REAL], "emulated_headers": [EMULATED]}
+    made.rest(
+        "PUT", "/v1/organization/backend", {"endpoints": asked.endpoints, **headers, "timeout_ms": 30_000}
+    )
+    with made.as_default():
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -118,10 +127,13 @@ def test_the_backend_lets_those_in_who_bring_no_token(
         await let_in(owner.system, "asked:1")
         while not asked.asked.empty():
             asked.asked.get_nowait()
-        async with sdk(kind, site, data={"why": "because"}) as client:
+        # JavaScript can't set headers, and writes them into its connect instead.
+        header = EMULATED if kind.sdk == "javascript" else REAL
+        async with sdk(kind, site, data={"why": "because"}, headers={header: "yes"}) as client:
             assert (await client.last("connected"))["data"] == {"hello": "ann"}
             question = asked.next("connect")
             assert (question["data"], question["name"]) == ({"why": "because"}, NAMES[kind.sdk])
+            assert asked.headers[header] == "yes"
             await client.heard("server subscribed", channel=channel)
             shown = (await client.call("presence", channel=channel))["clients"].values()
             assert [(one["user"], one["conn_info"]) for one in shown] == [("ann", {"name": "Ann"})]
@@ -129,5 +141,30 @@ def test_the_backend_lets_those_in_who_bring_no_token(
         async with sdk(kind, site) as client:
             ended = await client.last("disconnected")
             assert (ended["code"], ended["reason"]) == (4503, "not you")
+
+    run(conversation())
+
+
+@pytest.mark.parametrize("kind", [SOCKETS[0], SOCKETS[-1]], ids=lambda kind: kind.name)
+def test_the_backend_prolongs_the_connections_that_it_let_in(
+    owner: Tenant, asked: Backend, site: Site, kind: Kind
+) -> None:
+    def welcome(lives_s: int) -> dict[str, Any]:
+        return {"result": {"user": "ann", "expire_at": int(time.time()) + lives_s}}
+
+    async def conversation() -> None:
+        asked.answers["connect"] = welcome(LIFETIME_S)
+        await let_in(owner.system, "asked:1")
+        while not asked.asked.empty():
+            asked.asked.get_nowait()
+        asked.answers |= {"connect": welcome(SHORT_S), "refresh": welcome(2 * SHORT_S)}
+        async with sdk(kind, site) as client:
+            await client.heard("connected")
+            asked.next("connect")
+            assert (await asyncio.to_thread(asked.next, "refresh"))["user"] == "ann"
+            asked.answers |= {"connect": welcome(LIFETIME_S), "refresh": {"result": {"expired": True}}}
+            await asyncio.to_thread(asked.next, "refresh")
+            assert (await client.last("connecting", 2))["code"] == 3005
+            await client.heard("connected", 2)
 
     run(conversation())

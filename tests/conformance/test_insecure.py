@@ -1,5 +1,7 @@
 """Who comes without any credential, where everybody may do everything: for development."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.conformance.kinds import SOCKETS, Kind, Site
@@ -12,9 +14,10 @@ CLOSED = {"history": "whole", "presence": True}
 
 
 @pytest.fixture(scope="module")
-def everybody(system: Running) -> Tenant:
+def everybody(system: Running) -> Iterator[Tenant]:
     """Give the organization that asks nobody for anything."""
-    return default_of(system, "client_insecure", "closed:1", {"closed": CLOSED, "off": {}})
+    with default_of(system, "client_insecure", "closed:1", {"closed": CLOSED, "off": {}}) as made:
+        yield made
 
 
 @pytest.mark.usefixtures("everybody")

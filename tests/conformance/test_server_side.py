@@ -1,7 +1,5 @@
 """Channels that the server subscribes a client to: by its token, by its user, by an order."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.conformance.kinds import GO, JAVASCRIPT, KINDS, Kind, Site
@@ -23,7 +21,7 @@ USERS = {
 
 
 @pytest.fixture(scope="module")
-def personal(system: Running) -> Iterator[Tenant]:
+def personal(system: Running) -> Tenant:
     """Give an organization whose users each have a channel of their own."""
     made = create(system, "personal")
     made.has_namespaces(users=USERS)
