@@ -6,7 +6,7 @@ from core.auth.access import refusal_to_connect
 from core.auth.principal import Organization, Principal
 from core.connections.admission import Terms, terms_of
 from core.connections.backend import SubscribeAnswer
-from core.connections.codes import CONNECTION_LIMIT
+from core.connections.codes import CONNECTION_LIMIT, INVALID_TOKEN
 from core.connections.effects import Admit, Authenticate, Reauthenticate, Renew
 from core.connections.frames import Connect, ErrorReply
 from core.errors import Code, TidingsError
@@ -53,6 +53,11 @@ async def authenticate(client: Participant, effect: Authenticate) -> None:
         feed.keys.add(welcome.principal.id)
     if not await admit_user(client, feed, welcome.principal, welcome.organization):
         client.end(CONNECTION_LIMIT)
+        return
+    # A credential may be believed for longer than `Standing` has known better, and that looks at changes alone.
+    if not await replica.authenticator.still_valid(welcome.principal):
+        client.end(INVALID_TOKEN)
+    if client.connection.is_closed:
         return
     connected = client.connection.connected(
         command,
