@@ -54,10 +54,16 @@ async def authenticate(client: Participant, effect: Authenticate) -> None:
     if not await admit_user(client, feed, welcome.principal, welcome.organization):
         client.end(CONNECTION_LIMIT)
         return
-    # A credential may be believed for longer than `Standing` has known better, and that looks at changes alone.
+    # A credential may be believed after `Standing` has known better, which looks at changes alone.
     if not await replica.authenticator.still_valid(welcome.principal):
         client.end(INVALID_TOKEN)
-    if client.connection.is_closed:
+        return
+    _let_in(client, command, welcome, asks_to_stay=welcome.by_backend and bool(options.url_of("refresh")))
+
+
+def _let_in(client: Participant, command: Connect, welcome: _Welcome, *, asks_to_stay: bool) -> None:
+    replica = client.replica
+    if client.connection.is_closed:  # it left meanwhile
         return
     connected = client.connection.connected(
         command,
@@ -66,7 +72,7 @@ async def authenticate(client: Participant, effect: Authenticate) -> None:
         at=replica.moment(),
         data=welcome.data,
         by_backend=welcome.by_backend,
-        asks_to_stay=welcome.by_backend and bool(options.url_of("refresh")),
+        asks_to_stay=asks_to_stay,
     )
     replica.chronicle.came(client)
     client.run(connected)
