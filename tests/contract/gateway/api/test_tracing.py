@@ -142,8 +142,10 @@ def test_without_a_collector_nothing_is_sent_and_nothing_is_loaded(database_url:
             assert not there.exports
 
     run(scenario())
+    # Redis's client looks for the SDK's metrics by itself; what makes and sends spans is ours to load.
     loaded = (
-        "import sys, wiring; print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
+        "import sys, wiring; spans = ('opentelemetry.sdk.trace', 'opentelemetry.exporter');"
+        "print([name for name in sys.modules if name.startswith(spans)])"
     )
     done = subprocess.run(  # noqa: S603 (our own interpreter)
         [sys.executable, "-c", loaded], capture_output=True, text=True, timeout=30, check=True

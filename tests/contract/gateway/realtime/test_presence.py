@@ -160,7 +160,8 @@ def test_whoever_leaves_during_a_reentry_is_not_entered_again() -> None:
                 assert entered == both(0)
             await asyncio.gather(*(crowd.leave(f"c{number:03}") for number in range(200, 400)))
             assert await eventually(lambda: crowd.reentries > before, within_s=5)
-            assert await clients_in(crowd.roster) == truth_of([crowd])
+            # On a busy machine a doubt may begin another re-entry; who was entered wrongly would stay.
+            await becomes(lambda: clients_in(crowd.roster), truth_of([crowd]))
 
     run(scenario())
 
