@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.conformance.sdk import javascript
+from tests.conformance.kinds import javascript
 from tests.helpers.readme import blocks, indented
 from tests.helpers.running import Running
 

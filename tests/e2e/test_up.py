@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.sdk import javascript
+from tests.conformance.kinds import javascript
 from tests.helpers.running import ROOT, Running, free_ports, up
 
 WHOLE_READY_S, SINGLE_READY_S = 45.0, 5.0
