@@ -8,7 +8,6 @@ from typing import Any
 
 from ray import serve
 
-import wiring
 from actors.remote import here, unique
 from adapters.embedded.ports import shared_listener
 from adapters.telemetry.logging import configure_logging
@@ -34,6 +33,8 @@ class Api:
     """One REST replica."""
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
+        import wiring  # noqa: PLC0415 (as below)
+
         configure_logging("json")
         self._stack = AsyncExitStack()
         where = here(settings).installation
@@ -56,6 +57,8 @@ class Realtime:
     """One replica of sockets and streams."""
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
+        import wiring  # noqa: PLC0415 (the process of `Root` needs nothing of it)
+
         configure_logging("json")
         self._stack = AsyncExitStack()
         where = here(settings).installation

@@ -4,6 +4,8 @@ A pool can't travel to another process, so owners and replicas get `Settings` an
 opener is an async context manager: what it gives is running, and is closed in order when its block ends.
 """
 
+from __future__ import annotations
+
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from collections.abc import Set as AbstractSet
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,8 +22,6 @@ from actors.streams.owner import StreamOwner
 from adapters.clock import SystemClock
 from adapters.embedded.folder import DataFolder
 from adapters.entropy import SystemEntropy
-from adapters.http.backend import Backends
-from adapters.http.jwks import KeySets
 from adapters.links.client import LinkClient
 from adapters.links.server import LinkServer
 from adapters.postgres.auth import AuthStore
@@ -39,21 +40,20 @@ from adapters.postgres.server_api import ServerApiStore
 from adapters.postgres.streams import LogReader, RouteReader, StatusReader
 from adapters.postgres.tokens import TokenStore
 from adapters.postgres.upkeep import Upkeep
-from adapters.redis.client import Cache
-from adapters.redis.journeys import JourneyReader
-from adapters.redis.nodes import NodeBoard
-from adapters.redis.presence import PresenceReader
 from adapters.schemas import load_catalog
 from adapters.telemetry.tasks import Tasks
 from core.instants import Instant
 from core.ports import Clock, Entropy, LiveFeed, StreamWriter
 from core.resources.schema import Catalog
 from core.traces import ServerSpan
-from gateway.api.app import ApiParts
-from gateway.api.server import ApiServer
-from gateway.auth import Authenticator
-from gateway.realtime.server import RealtimeParts, RealtimeServer
 from settings import Settings
+
+if TYPE_CHECKING:  # what only gateways need: owners live without the thirty megabytes of it
+    from adapters.redis.client import Cache
+    from gateway.api.app import ApiParts
+    from gateway.api.server import ApiServer
+    from gateway.auth import Authenticator
+    from gateway.realtime.server import RealtimeServer
 
 OWNER_CONNECTIONS = 2
 DATABASE_PAUSE_S = 0.5
@@ -151,6 +151,10 @@ async def open_move(settings: Settings) -> AsyncIterator[Move]:
 @asynccontextmanager
 async def open_readers(settings: Settings) -> AsyncIterator[Readers]:
     """Give readers over a pool of their own."""
+    from adapters.http.jwks import KeySets  # noqa: PLC0415 (of gateways alone, as all imports within openers)
+    from adapters.redis.client import Cache  # noqa: PLC0415
+    from gateway.auth import Authenticator  # noqa: PLC0415
+
     clock, entropy = SystemClock(), SystemEntropy()
     database = await _opened(settings, settings.api.database_connections_max)
     key_sets = KeySets(settings.tokens, clock)
@@ -282,6 +286,11 @@ def _api_parts(
     feed: LiveFeed,
     record_span: Callable[[ServerSpan], None] | None,
 ) -> ApiParts:
+    from adapters.redis.journeys import JourneyReader  # noqa: PLC0415
+    from adapters.redis.nodes import NodeBoard  # noqa: PLC0415
+    from adapters.redis.presence import PresenceReader  # noqa: PLC0415
+    from gateway.api.app import ApiParts  # noqa: PLC0415
+
     return ApiParts(
         writer=writer,
         feed=feed,
@@ -312,6 +321,9 @@ def _api_parts(
 async def _open_realtime_server(
     settings: Settings, readers: Readers, writer: StreamWriter, feed: LiveFeed
 ) -> AsyncIterator[RealtimeServer]:
+    from adapters.http.backend import Backends  # noqa: PLC0415
+    from gateway.realtime.server import RealtimeParts, RealtimeServer  # noqa: PLC0415
+
     clock, entropy = SystemClock(), SystemEntropy()
     store = BackendStore(readers.database, Sealer(read_key(kek_file(settings)), entropy))
     backends = Backends(store.find, settings.backend, clock, entropy)
@@ -338,6 +350,8 @@ async def _open_realtime_server(
 @asynccontextmanager
 async def open_api(settings: Settings, process: str, listener: socket.socket) -> AsyncIterator[ApiServer]:
     """Give a REST replica that listens."""
+    from gateway.api.server import ApiServer  # noqa: PLC0415
+
     tasks = Tasks(process)
     async with (
         open_readers(settings) as readers,
@@ -386,6 +400,8 @@ async def open_single_process(
     settings: Settings, api: socket.socket, websockets: socket.socket, streams: socket.socket
 ) -> AsyncIterator[SingleProcess]:
     """Give the same rooms joined without Ray, Serve and links, listening on the three sockets."""
+    from gateway.api.server import ApiServer  # noqa: PLC0415
+
     tasks = Tasks("single")
     async with AsyncExitStack() as stack:
         readers = await stack.enter_async_context(open_readers(settings))
