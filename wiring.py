@@ -151,9 +151,9 @@ async def open_move(settings: Settings) -> AsyncIterator[Move]:
 @asynccontextmanager
 async def open_readers(settings: Settings) -> AsyncIterator[Readers]:
     """Give readers over a pool of their own."""
-    from adapters.http.jwks import KeySets  # noqa: PLC0415 (of gateways alone, as all imports within openers)
-    from adapters.redis.client import Cache  # noqa: PLC0415
-    from gateway.auth import Authenticator  # noqa: PLC0415
+    from adapters.http.jwks import KeySets  # noqa: PLC0415 (owners need none of it)
+    from adapters.redis.client import Cache  # noqa: PLC0415 (of gateways alone)
+    from gateway.auth import Authenticator  # noqa: PLC0415 (of gateways alone)
 
     clock, entropy = SystemClock(), SystemEntropy()
     database = await _opened(settings, settings.api.database_connections_max)
@@ -286,10 +286,10 @@ def _api_parts(
     feed: LiveFeed,
     record_span: Callable[[ServerSpan], None] | None,
 ) -> ApiParts:
-    from adapters.redis.journeys import JourneyReader  # noqa: PLC0415
-    from adapters.redis.nodes import NodeBoard  # noqa: PLC0415
-    from adapters.redis.presence import PresenceReader  # noqa: PLC0415
-    from gateway.api.app import ApiParts  # noqa: PLC0415
+    from adapters.redis.journeys import JourneyReader  # noqa: PLC0415 (of gateways alone)
+    from adapters.redis.nodes import NodeBoard  # noqa: PLC0415 (of gateways alone)
+    from adapters.redis.presence import PresenceReader  # noqa: PLC0415 (of gateways alone)
+    from gateway.api.app import ApiParts  # noqa: PLC0415 (of gateways alone)
 
     return ApiParts(
         writer=writer,
@@ -321,8 +321,8 @@ def _api_parts(
 async def _open_realtime_server(
     settings: Settings, readers: Readers, writer: StreamWriter, feed: LiveFeed
 ) -> AsyncIterator[RealtimeServer]:
-    from adapters.http.backend import Backends  # noqa: PLC0415
-    from gateway.realtime.server import RealtimeParts, RealtimeServer  # noqa: PLC0415
+    from adapters.http.backend import Backends  # noqa: PLC0415 (of gateways alone)
+    from gateway.realtime.server import RealtimeParts, RealtimeServer  # noqa: PLC0415 (of gateways alone)
 
     clock, entropy = SystemClock(), SystemEntropy()
     store = BackendStore(readers.database, Sealer(read_key(kek_file(settings)), entropy))
@@ -350,7 +350,7 @@ async def _open_realtime_server(
 @asynccontextmanager
 async def open_api(settings: Settings, process: str, listener: socket.socket) -> AsyncIterator[ApiServer]:
     """Give a REST replica that listens."""
-    from gateway.api.server import ApiServer  # noqa: PLC0415
+    from gateway.api.server import ApiServer  # noqa: PLC0415 (of gateways alone)
 
     tasks = Tasks(process)
     async with (
@@ -400,7 +400,7 @@ async def open_single_process(
     settings: Settings, api: socket.socket, websockets: socket.socket, streams: socket.socket
 ) -> AsyncIterator[SingleProcess]:
     """Give the same rooms joined without Ray, Serve and links, listening on the three sockets."""
-    from gateway.api.server import ApiServer  # noqa: PLC0415
+    from gateway.api.server import ApiServer  # noqa: PLC0415 (of gateways alone)
 
     tasks = Tasks("single")
     async with AsyncExitStack() as stack:

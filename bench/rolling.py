@@ -44,12 +44,11 @@ def update(place: Place) -> None:
 
 def main(address: str) -> None:
     """Deploy the application again, with settings that differ where nobody notices."""
-    # Of this process alone: whoever asks for an update needs no Ray.
-    from ray import serve  # noqa: PLC0415
+    from ray import serve  # noqa: PLC0415 (of this process alone: whoever asks for an update needs no Ray)
 
-    import serve_app  # noqa: PLC0415
-    from cli.joining import join  # noqa: PLC0415
-    from cli.serving import APPLICATION  # noqa: PLC0415
+    import serve_app  # noqa: PLC0415 (it needs Ray)
+    from cli.joining import join  # noqa: PLC0415 (as above)
+    from cli.serving import APPLICATION  # noqa: PLC0415 (as above)
 
     settings = Settings()
     body_s = settings.realtime.body_s + time.time_ns() % 1_000_000 / 1e9
