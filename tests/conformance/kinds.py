@@ -101,7 +101,7 @@ def golang() -> list[str]:
         # Without a C compiler, without another Go than this one, and with caches of our own.
         settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
         places = {"GOPATH": str(CACHE / "go" / "path"), "GOCACHE": str(CACHE / "go" / "build")}
-        subprocess.run(command, cwd=folder, check=True, env={**os.environ, **settings, **places})  # noqa: S603
+        subprocess.run(command, cwd=folder, check=True, env={**os.environ, **settings, **places})  # noqa: S603 (our own commands)
 
     return [str(_made("go", ("go.mod", "go.sum", "main.go"), build) / "client")]
 

@@ -50,7 +50,7 @@ async def _serve() -> None:
     settings = Settings()
     listeners = [shared_listener(settings.installation.bind, 0) for _ in range(2)]
     async with wiring.open_realtime(settings, NAME, *listeners):
-        print(json.dumps([listener.getsockname()[1] for listener in listeners]), flush=True)  # noqa: T201
+        print(json.dumps([listener.getsockname()[1] for listener in listeners]), flush=True)  # noqa: T201 (how it tells its ports)
         await input_ended()
 
 

@@ -8,7 +8,7 @@ from centrifuge.fossil import apply_delta
 
 from gateway.realtime.forms import Form
 from gateway.realtime.parts import Forms
-from tests.helpers.replica import Recorder
+from tests.helpers.recorder import Recorder
 
 FORMS = Forms()
 

@@ -5,7 +5,9 @@ from typing import Any
 from core.channels.namespace import ChannelRules, Options
 from gateway.realtime.client import Client
 from gateway.realtime.forms import Form
-from tests.helpers.replica import MemoryLog, MemoryReplica, Recorder, say, settled, token_of, turns
+from tests.helpers.memory_log import MemoryLog
+from tests.helpers.recorder import Recorder
+from tests.helpers.replica import MemoryReplica, say, settled, token_of, turns
 
 LOUD = Options(
     presence=True,

@@ -11,20 +11,16 @@ import itertools
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final, cast
 
-import msgspec
 import orjson
 
 from adapters.entropy import SystemEntropy
-from adapters.postgres.channels import OFFSET_MAX, ChannelHead
-from adapters.postgres.codec import Page
 from adapters.redis.client import CacheError
 from adapters.redis.journeys import Entry
 from adapters.redis.presence import Members
 from adapters.telemetry.tasks import Tasks
 from core.auth.principal import Organization
 from core.auth.revocation import Revocation
-from core.channels.namespace import ChannelRules, Options
-from core.channels.visible import Stored, Visible, visible
+from core.channels.namespace import ChannelRules
 from core.connections import client_pb2 as pb
 from core.connections.backend import BackendAnswer, BackendEvent
 from core.connections.backend_options import BackendOptions
@@ -34,17 +30,10 @@ from core.connections.orders import ORDER, Order, encode_order
 from core.errors import Code, TidingsError
 from core.ids import encode
 from core.instants import Instant
-from core.ports import LiveListener
-from core.streams.command import Command, Publish
 from core.streams.event import (
-    PUBLICATION_CREATED,
     ClientInfo,
     EphemeralPublication,
-    Event,
-    Head,
-    LiveBatch,
 )
-from core.streams.outcome import Committed
 from gateway.auth import Authenticator
 from gateway.realtime.admission import Admission
 from gateway.realtime.chronicle import Chronicle
@@ -53,19 +42,17 @@ from gateway.realtime.clients import Clients
 from gateway.realtime.feed import Feed
 from gateway.realtime.forms import Form
 from gateway.realtime.hub import Hub
-from gateway.realtime.lane import Wire
 from gateway.realtime.opening import Opening
 from gateway.realtime.parts import Backends, Replica
 from gateway.realtime.subscribing import Reader
 from gateway.realtime.wheel import Wheel
 from settings import Api, Journeys, Realtime
-from tests.helpers.replies import protobuf_objects
+from tests.helpers.memory_log import ORG, Gate, MemoryLog
+from tests.helpers.recorder import Recorder
 from tests.helpers.tokens import token
 
-ORG = b"o" * 16
 OTHER_ORG = b"p" * 16
 SECRET: Final = b"the secret of an organization, 32+"
-EPOCH = "epochone"
 LIMITS = {
     "history_max": 2,
     "noted_events_max": 2,
@@ -76,200 +63,6 @@ LIMITS = {
 }
 """So small that every limit is met within a few events."""
 REMEMBERED = Journeys()
-
-
-class Gate:
-    """Answers that are due; each comes when the test says so."""
-
-    def __init__(self) -> None:
-        self._waiting: list[asyncio.Future[bool]] = []
-
-    async def passed(self) -> None:
-        """Return when the test lets it.
-
-        Raises:
-            TidingsError: `unavailable`, the test wants it so.
-        """
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        if not await future:
-            raise TidingsError(Code.UNAVAILABLE)
-
-    def open(self, which: int, *, well: bool = True) -> bool:
-        """Let one of those who wait pass; False when nobody waits."""
-        self._waiting = [future for future in self._waiting if not future.done()]
-        if not self._waiting:
-            return False
-        self._waiting.pop(which % len(self._waiting)).set_result(well)
-        return True
-
-    def open_all(self) -> bool:
-        """Let everybody pass; False when nobody waits."""
-        opened = [self.open(0)]
-        while self.open(0):
-            opened.append(True)
-        return opened[0]
-
-
-class MemoryLog:
-    """One organization's log, its readers and the owner that announces it.
-
-    Args:
-        expired: how many of the first events are past their retention.
-    """
-
-    def __init__(self, expired: int = 0) -> None:
-        self.gate = Gate()
-        self.log: list[Event] = []
-        self.last: dict[str, int] = {}
-        self.listeners: list[LiveListener] = []
-        self.keys: dict[str, Committed] = {}
-        self.epoch = EPOCH
-        self.expired = expired
-
-    def commit(
-        self,
-        *channels: str,
-        data: bytes | None = None,
-        info: ClientInfo | None = None,
-        tags: dict[str, str] | None = None,
-        flags: int = 0,
-    ) -> Event:
-        """Append one publication to the log; nobody is told. Without data it is the event's number."""
-        for channel in channels:
-            self.last[channel] = self.last.get(channel, 0) + 1
-        entries = tuple((channel, self.last[channel]) for channel in channels)
-        seq = len(self.log) + 1
-        if data is None:
-            data = b"%d" % seq
-        event = Event(
-            seq, seq.to_bytes(16, "big"), PUBLICATION_CREATED, seq, data, entries, info, tags, flags=flags
-        )
-        self.log.append(event)
-        return event
-
-    def publish(self, *channels: str, **of: Any) -> Event:
-        """Append one publication, and tell everybody."""
-        event = self.commit(*channels, **of)
-        self.push(event.seq, event.seq)
-        return event
-
-    def first_offset(self, channel: str) -> int:
-        """Return the oldest offset that is visible, or the one after the last."""
-        return next((o for o, _ in self._entries(channel, len(self.log))), self.last.get(channel, 0) + 1)
-
-    def seq_of(self, channel: str, offset: int) -> int:
-        """Return which event stands there."""
-        return next(event.seq for event in self.log if (channel, offset) in event.entries)
-
-    def _entries(self, channel: str, up_to_seq: int) -> list[tuple[int, Event]]:
-        return [
-            (offset, event)
-            for event in self.log[self.expired : up_to_seq]
-            for name, offset in event.entries
-            if name == channel
-        ]
-
-    # What the owner says.
-
-    def announce(self, seq: int) -> None:
-        """Tell everybody a head."""
-        for listener in self.listeners:
-            listener.on_head(Head(ORG, self.epoch, seq))
-
-    def push(self, first: int, last: int) -> None:
-        """Tell everybody the events from one `seq` to another."""
-        for listener in self.listeners:
-            listener.on_live(LiveBatch(ORG, self.epoch, tuple(self.log[first - 1 : last])))
-
-    def whisper(self, publication: EphemeralPublication) -> None:
-        """Tell everybody what is not in the log."""
-        for listener in list(self.listeners):
-            listener.on_ephemeral(publication)
-
-    # `core.ports.StreamWriter`, whose owner takes everything at once.
-
-    def submit(self, command: Command) -> Awaitable[Committed]:
-        """Take a publication."""
-        publish = command.operation
-        assert isinstance(publish, Publish)
-        settled: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
-        settled.set_result(self._taken(command, publish))
-        return settled
-
-    def _taken(self, command: Command, publish: Publish) -> Committed:
-        if publish.ephemeral:
-            for channel in publish.channels:
-                said = (publish.data, publish.info, publish.tags, publish.kind, publish.flags)
-                self.whisper(EphemeralPublication(command.organization_id, channel, *said))
-            return Committed("published", command.event_id, 0, self.epoch, 0)
-        known = self.keys.get(command.key)
-        if known is not None:
-            return msgspec.structs.replace(known, replayed=True)
-        event = self.publish(
-            *publish.channels, data=publish.data, info=publish.info, tags=publish.tags, flags=publish.flags
-        )
-        offsets = tuple(offset for _, offset in event.entries)
-        done = Committed("published", event.id, event.seq, self.epoch, 0, offsets)
-        if command.key:
-            self.keys[command.key] = done
-        return done
-
-    # `core.ports.LiveFeed`.
-
-    def watch(self, _organization_id: bytes, listener: LiveListener) -> None:
-        self.listeners.append(listener)
-
-    def unwatch(self, _organization_id: bytes, listener: LiveListener) -> None:
-        self.listeners.remove(listener)
-
-    # The methods of `LogReader` and `ChannelReader`.
-
-    async def events(
-        self, _organization_id: bytes, *, after_seq: int, up_to_seq: int, limit: int
-    ) -> list[Event]:
-        await self.gate.passed()
-        return self.log[max(after_seq, self.expired) : min(up_to_seq, after_seq + limit)]
-
-    async def page(
-        self,
-        _organization_id: bytes,
-        channel: str,
-        *,
-        after_offset: int,
-        before_offset: int = OFFSET_MAX,
-        up_to_seq: int,
-        limit: int,
-        bytes_max: int,
-        reverse: bool = False,
-    ) -> Page:
-        await self.gate.passed()
-        entries = self._entries(channel, up_to_seq)
-        left = [event for offset, event in entries if after_offset < offset < before_offset]
-        if reverse:
-            left.reverse()
-        return Page(left[: min(limit, bytes_max)], len(left) > limit)
-
-    async def _channel_head(self, channel: str, up_to_seq: int) -> ChannelHead:
-        await self.gate.passed()
-        offsets = [o for e in self.log[:up_to_seq] for name, o in e.entries if name == channel]
-        last = offsets[-1] if offsets else 0
-        visible = self._entries(channel, up_to_seq)
-        return ChannelHead(visible[0][0] if visible else last + 1, last)
-
-    async def visible(
-        self, _organization_id: bytes, channel: str, options: Options, *, up_to_seq: int
-    ) -> Visible:
-        head = await self._channel_head(channel, up_to_seq)
-        return visible(options, Stored(head.first_offset, head.last_offset))
-
-    async def _announced(self) -> Head:
-        await self.gate.passed()
-        return Head(ORG, self.epoch, len(self.log))
-
-    def head(self, _organization_id: bytes, channel: str = "", *, up_to_seq: int = 0) -> Any:
-        """Return the head of the log, or of one channel: both ports call it so."""
-        return self._channel_head(channel, up_to_seq) if channel else self._announced()
 
 
 class StoppedClock:
@@ -414,69 +207,6 @@ class MemoryJourneys:
         came, *steps = self.steps[client.client_id]
         assert isinstance(came, Came)
         return Journey(came, tuple(steps), self.told.get(came.tag, Instant(0)))
-
-
-class Recorder:
-    """A socket that keeps every message that it is given, in order, replies and shared frames alike.
-
-    Those in protobuf look like those in JSON, but for their payloads, which are bytes.
-    """
-
-    def __init__(self, form: Form) -> None:
-        self.form = form
-        self.wire: Wire = self
-        self.lines: list[dict[str, Any]] = []
-        self.unsent_bytes = 0
-        self.codes: list[int] = []
-        self.reasons: list[str] = []
-        self.is_paused = False
-
-    def send(self, messages: list[bytes]) -> None:
-        for message in messages:
-            self._keep(message)
-
-    def _keep(self, message: bytes) -> None:
-        if self.form.codec.is_json:
-            self.lines += [orjson.loads(line) for line in message.split(b"\n")]
-        else:
-            self.lines += protobuf_objects(message, pb.Reply)
-
-    def write(self, data: bytes) -> None:
-        """Take frames that are made already (RFC 6455 §5.2)."""
-        while data:
-            assert data[0] == (0x81 if self.form.codec.is_json else 0x82)
-            start = {126: 4, 127: 10}.get(data[1], 2)
-            size = data[1] if start == 2 else int.from_bytes(data[2:start], "big")
-            assert len(data) >= start + size
-            self._keep(data[start : start + size])
-            data = data[start + size :]
-
-    def get_write_buffer_size(self) -> int:
-        return self.unsent_bytes
-
-    def close(self, code: int, reason: str) -> None:
-        self.codes.append(code)
-        self.reasons.append(reason)
-
-    def ping(self) -> None:
-        self.lines.append({})
-
-    def pause(self) -> None:
-        self.is_paused = True
-
-    def resume(self) -> None:
-        self.is_paused = False
-
-    def reply(self, id_: int) -> dict[str, Any]:
-        """Return the reply to a command."""
-        return next(line for line in self.lines if line.get("id") == id_)
-
-    def pushes(self, kind: str = "", channel: str = "") -> list[dict[str, Any]]:
-        """Return what was pushed, in order: of one kind, on one channel."""
-        pushed = [line["push"] for line in self.lines if "push" in line]
-        return [
-            push for push in pushed if (not kind or kind in push) and channel in ("", push.get("channel", ""))
-        ]
 
 
 class CountingClients(Clients):

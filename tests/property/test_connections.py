@@ -69,7 +69,7 @@ from tests.helpers.connections import (
 CHANNELS = [A, B, "chat:a", "asking:a", "$room:1", "closed:a", "unknown:a"]
 COMMANDS: list[Callable[[int, str], Any]] = [
     Subscribe,
-    lambda id_, channel: Subscribe(id_, channel, token="token"),  # noqa: S106
+    lambda id_, channel: Subscribe(id_, channel, token="token"),  # noqa: S106 (no secret)
     lambda id_, channel: Subscribe(id_, channel, delta=True, join_leave=True),
     Unsubscribe,
     lambda id_, channel: Publish(id_, channel, b"1"),
@@ -362,7 +362,7 @@ def live(shell: Shell, steps: list[Any]) -> None:
 def test_whatever_happens_the_machine_stays_within_its_limits_and_ends_once(
     steps: list[Any],
     principal: Principal,
-    asks_to_stay: bool,  # noqa: FBT001
+    asks_to_stay: bool,  # noqa: FBT001 (hypothesis gives it)
 ) -> None:
     shell = Shell(principal, asks_to_stay=asks_to_stay)
     shell.say(Connect(1, subs={A: Since(), "closed:a": Since()}))
@@ -393,7 +393,7 @@ def test_every_command_is_answered_once_and_those_of_a_channel_in_the_order_rece
 )
 def test_a_client_that_only_listens_gets_no_replies_and_ends_once(
     steps: list[Any],
-    has_native_pings: bool,  # noqa: FBT001
+    has_native_pings: bool,  # noqa: FBT001 (hypothesis gives it)
     principal: Principal,
 ) -> None:
     manner = {"is_unidirectional": True, "has_native_pings": has_native_pings}

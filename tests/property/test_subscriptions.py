@@ -17,7 +17,9 @@ from core.streams.event import SPARES_SENDER, EphemeralPublication, Event
 from gateway.realtime.client import Client
 from tests.helpers.listener import Following, document
 from tests.helpers.loop import run
-from tests.helpers.replica import ORG, MemoryLog, MemoryReplica, Recorder, say, turns
+from tests.helpers.memory_log import ORG, MemoryLog
+from tests.helpers.recorder import Recorder
+from tests.helpers.replica import MemoryReplica, say, turns
 
 CHANNELS = "ab"
 QUIET_ROUNDS_MAX = 200

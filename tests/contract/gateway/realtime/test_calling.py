@@ -16,7 +16,8 @@ from gateway.realtime.participant import principal_of
 from tests.helpers.backend import Scene, backend
 from tests.helpers.loop import run
 from tests.helpers.meeting import Meeting, kinds
-from tests.helpers.replica import OTHER_ORG, Recorder, Store, say, token_of
+from tests.helpers.recorder import Recorder
+from tests.helpers.replica import OTHER_ORG, Store, say, token_of
 
 ASKED = Options(subscribe_proxy=True, publish_proxy=True, history="whole", presence=True, join_leave=True)
 RULES = ChannelRules(namespaces={"asked": ASKED})

@@ -21,7 +21,7 @@ from gateway.realtime.catching import Catching
 from gateway.realtime.channel import Channel
 from tests.helpers.listener import FORMS, Listener
 from tests.helpers.loop import run
-from tests.helpers.replica import Recorder
+from tests.helpers.recorder import Recorder
 
 ORG = b"o" * 16
 PLAIN = Grant(OWN)

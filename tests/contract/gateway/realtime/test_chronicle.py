@@ -15,7 +15,8 @@ from gateway.realtime.client import Client
 from settings import Journeys
 from tests.helpers.loop import run
 from tests.helpers.meeting import Meeting
-from tests.helpers.replica import EPOCH, say, token_of, turns
+from tests.helpers.memory_log import EPOCH
+from tests.helpers.replica import say, token_of, turns
 
 A = "loud:a"
 

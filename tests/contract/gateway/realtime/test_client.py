@@ -3,7 +3,8 @@
 from typing import Any
 
 from tests.helpers.loop import run
-from tests.helpers.replica import MemoryLog, answer_all, connected, say, turns
+from tests.helpers.memory_log import MemoryLog
+from tests.helpers.replica import answer_all, connected, say, turns
 
 
 def of(lines: list[dict[str, Any]], id_: int) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from gateway.realtime.client import Client
 from gateway.realtime.opening import Opening
 from tests.helpers.loop import run
 from tests.helpers.meeting import RULES, Meeting, kinds
-from tests.helpers.replica import EPOCH, ORG, OTHER_ORG, Recorder, Store, say, token_of, turns
+from tests.helpers.memory_log import EPOCH, ORG
+from tests.helpers.recorder import Recorder
+from tests.helpers.replica import OTHER_ORG, Store, say, token_of, turns
 
 LATER_S = 1_000
 

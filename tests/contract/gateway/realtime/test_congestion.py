@@ -7,7 +7,9 @@ from core.streams.outcome import Committed
 from gateway.realtime.client import Client
 from gateway.realtime.feed import CROWD
 from tests.helpers.loop import run
-from tests.helpers.replica import EPOCH, MemoryLog, MemoryReplica, Recorder, say, turns
+from tests.helpers.memory_log import EPOCH, MemoryLog
+from tests.helpers.recorder import Recorder
+from tests.helpers.replica import MemoryReplica, say, turns
 
 
 class Accepting(MemoryLog):

@@ -13,7 +13,8 @@ from gateway.realtime.origins import Origins
 from gateway.realtime.streams import Streams
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
-from tests.helpers.replica import MemoryLog, MemoryReplica
+from tests.helpers.memory_log import MemoryLog
+from tests.helpers.replica import MemoryReplica
 from tests.helpers.streams import Talk, ask, raw, request_of, serving, talk
 
 SUBSCRIBE = {"id": 2, "subscribe": {"channel": "a"}}

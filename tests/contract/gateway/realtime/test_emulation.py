@@ -14,8 +14,9 @@ from gateway.realtime.streams import Streams
 from tests.helpers.cache import Server, cache_of, cache_server
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
+from tests.helpers.memory_log import MemoryLog
 from tests.helpers.realtime import Realtimes, realtime_of
-from tests.helpers.replica import MemoryLog, MemoryReplica
+from tests.helpers.replica import MemoryReplica
 from tests.helpers.streams import ask, raw, request_of, serving, talk
 
 PATH = "/emulation"

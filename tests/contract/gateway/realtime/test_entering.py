@@ -8,7 +8,8 @@ from core.streams.event import OPAQUE
 from tests.helpers.listener import Following, document
 from tests.helpers.loop import run
 from tests.helpers.meeting import Meeting, clients_of, kinds
-from tests.helpers.replica import EPOCH, Gate, answer_all, say, token_of, turns
+from tests.helpers.memory_log import EPOCH, Gate
+from tests.helpers.replica import answer_all, say, token_of, turns
 
 BOTH = pytest.mark.parametrize("name", ["websocket_json", "websocket_protobuf"])
 

@@ -21,7 +21,9 @@ from tests.helpers.eventually import eventually
 from tests.helpers.listener import FORMS, Listener
 from tests.helpers.log import EPOCH, LogWriter, database_at, make_days, make_organization
 from tests.helpers.loop import run
-from tests.helpers.replica import MemoryLog, MemoryReplica, Recorder, turns
+from tests.helpers.memory_log import MemoryLog
+from tests.helpers.recorder import Recorder
+from tests.helpers.replica import MemoryReplica, turns
 
 PLAIN = Grant(OWN)
 

@@ -10,7 +10,8 @@ from gateway.realtime.exchange import TRANSPORT, Exchange
 from gateway.realtime.heartbeat import COMMENT, Heartbeat
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
-from tests.helpers.replica import MemoryLog, MemoryReplica
+from tests.helpers.memory_log import MemoryLog
+from tests.helpers.replica import MemoryReplica
 
 
 class Reader:

@@ -8,7 +8,8 @@ from core.streams.event import Head
 from gateway.realtime.feed import Feed
 from gateway.realtime.hub import LINGER_S, Hub
 from settings import Realtime
-from tests.helpers.replica import ORG, MemoryLog, StoppedClock
+from tests.helpers.memory_log import ORG, MemoryLog
+from tests.helpers.replica import StoppedClock
 
 OTHER = b"p" * 16
 

@@ -8,16 +8,9 @@ import pytest
 from gateway.realtime.client import Client
 from tests.helpers.listener import Following, document
 from tests.helpers.loop import run
-from tests.helpers.replica import (
-    MemoryLog,
-    MemoryReplica,
-    Recorder,
-    answer_all,
-    connected,
-    say,
-    settled,
-    turns,
-)
+from tests.helpers.memory_log import MemoryLog
+from tests.helpers.recorder import Recorder
+from tests.helpers.replica import MemoryReplica, answer_all, connected, say, settled, turns
 
 RECOVER: dict[str, Any] = {"channel": "a", "recover": True, "offset": 0, "epoch": ""}
 

@@ -9,7 +9,9 @@ from core.streams.event import Event
 from gateway.realtime.client import Client
 from tests.helpers.loop import run
 from tests.helpers.meeting import Meeting, clients_of, kinds
-from tests.helpers.replica import Gate, Recorder, say, token_of, turns
+from tests.helpers.memory_log import Gate
+from tests.helpers.recorder import Recorder
+from tests.helpers.replica import say, token_of, turns
 
 End = Callable[[Meeting, Client, Recorder], Awaitable[None]]
 

@@ -3,7 +3,8 @@
 import uuid
 
 from tests.helpers.loop import run
-from tests.helpers.replica import MemoryLog, MemoryReplica, turns
+from tests.helpers.memory_log import MemoryLog
+from tests.helpers.replica import MemoryReplica, turns
 
 
 class Gatherer:

@@ -18,7 +18,8 @@ from gateway.realtime.plain_stream import PlainStreams, event_of, position_asked
 from settings import Api
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
-from tests.helpers.replica import ORG, MemoryLog, MemoryReplica, Store
+from tests.helpers.memory_log import ORG, MemoryLog
+from tests.helpers.replica import MemoryReplica, Store
 from tests.helpers.streams import ask, raw, request_of, served
 
 KEY = "tdg_test_frltGemFCz2wyaPn8EXmNdxHNVLMlv3tiuti"  # of the contract: opens nothing anywhere

@@ -13,7 +13,8 @@ from core.streams.event import OPAQUE
 from core.streams.outcome import Outcome, Refused, Unknown
 from tests.helpers.loop import run
 from tests.helpers.meeting import Meeting, kinds
-from tests.helpers.replica import EPOCH, MemoryLog, say, token_of, turns
+from tests.helpers.memory_log import EPOCH, MemoryLog
+from tests.helpers.replica import say, token_of, turns
 
 BOTH = pytest.mark.parametrize("name", ["websocket_json", "websocket_protobuf"])
 ANY_BYTES = Options(history="whole", allow_recovery=True)

@@ -12,7 +12,8 @@ from gateway.realtime.clients import Clients
 from gateway.realtime.telling import TELL_S, Telling
 from tests.helpers.cache import cache_of, cache_server
 from tests.helpers.loop import run
-from tests.helpers.replica import ORG, MemoryLog, MemoryReplica, answer_all, connected, say, turns
+from tests.helpers.memory_log import ORG, MemoryLog
+from tests.helpers.replica import MemoryReplica, answer_all, connected, say, turns
 
 
 @contextmanager

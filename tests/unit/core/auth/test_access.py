@@ -348,7 +348,7 @@ def test_a_subscriber_may_do_whatever_others_may(
     principal: Principal,
     flags: set[str],
     name: str,
-    insecure: bool,  # noqa: FBT001
+    insecure: bool,  # noqa: FBT001 (a parameter of the test)
 ) -> None:
     if ask is refusal_to_read_log:
         return
@@ -430,7 +430,7 @@ def test_keys_read_the_channels_of_the_system_and_users_with_a_token_for_it() ->
 
 
 @pytest.mark.parametrize("insecure", [False, True])
-def test_where_a_token_must_name_a_user_one_without_is_refused_and_nobody_else(insecure: bool) -> None:  # noqa: FBT001
+def test_where_a_token_must_name_a_user_one_without_is_refused_and_nobody_else(insecure: bool) -> None:  # noqa: FBT001 (a parameter of the test)
     rules = ChannelRules(clients=ClientOptions(disallow_anonymous_tokens=True))
     strict = replace(PLAIN, channels=rules, client_insecure=insecure)
     nameless = replace(USER, id="")

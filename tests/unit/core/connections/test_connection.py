@@ -680,7 +680,7 @@ def test_the_server_ends_and_adds_subscriptions() -> None:
 
 def test_a_subscription_that_expires_ends_and_the_connection_lives_on() -> None:
     connection = connected()
-    command = Subscribe(2, "$room:1", token="t")  # noqa: S106
+    command = Subscribe(2, "$room:1", token="t")  # noqa: S106 (no secret)
     renewable = replace(ROOM, is_renewable=True)
     ends = Terms("$room:1", expires_at=instant(1), is_refreshable=True)
     connection.receive([command])
