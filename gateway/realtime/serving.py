@@ -15,7 +15,7 @@ from core.connections.frames import (
     Published,
     Reply,
 )
-from core.errors import REGISTRY, Code, TidingsError
+from core.errors import REGISTRY, Code, Row, TidingsError
 from core.streams.command import Command
 from core.streams.command import Publish as PublishOperation
 from core.streams.event import OPAQUE, SPARES_SENDER
@@ -25,6 +25,8 @@ from gateway.realtime.calling import EndedError, ask_to_publish
 from gateway.realtime.failures import reply_of
 from gateway.realtime.participant import Participant, info_of, principal_of
 from gateway.realtime.reading import backend_key, fingerprint_of, read_history
+
+_CODES = frozenset(code.value for code in Code)
 
 
 def write(client: Participant, effect: Write) -> None:
@@ -92,9 +94,14 @@ def _published(outcome: Outcome) -> Reply:
             offset = outcome.offsets[0] if outcome.offsets else 0
             return Published(outcome.epoch, offset, outcome.seq, duplicate=outcome.replayed)
         case Refused():
-            return ErrorReply(REGISTRY[Code(outcome.code)].realtime)
+            return ErrorReply(_row_of(outcome.code).realtime)
         case Unknown():
             return ErrorReply(REGISTRY[Code.OUTCOME_UNKNOWN].realtime)
+
+
+def _row_of(code: str) -> Row:
+    """Return the registry's row; a code of a newer release's owner is answered as an error of ours."""
+    return REGISTRY[Code(code) if code in _CODES else Code.INTERNAL]
 
 
 async def read(client: Participant, effect: Read) -> None:

@@ -120,6 +120,7 @@ def test_in_an_ephemeral_namespace_nothing_is_stored_and_no_position_moves(name:
         (Refused("partition_moving"), 100),
         (Refused("capacity_reduced"), 111),
         (Unknown("nobody could tell"), 100),
+        (Refused("of_a_newer_release"), 100),
     ],
 )
 def test_what_the_owner_refuses_or_does_not_know_is_an_error(outcome: Outcome, code: int) -> None:
