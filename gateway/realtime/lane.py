@@ -67,6 +67,7 @@ class Encoded:
     def __init__(self, channel: str, pending: Pending) -> None:
         self._channel = channel
         self.pending = pending
+        self._has_opaque = any(event.flags & OPAQUE for _, event in pending)
         self._messages: dict[Codec, list[bytes]] = {}
 
     def messages(self, codec: Codec) -> list[bytes]:
@@ -80,7 +81,7 @@ class Encoded:
 
     def is_opaque(self, codec: Codec) -> bool:
         """Say whether something is among them that this encoding can't show."""
-        return codec.is_json and any(event.flags & OPAQUE for _, event in self.pending)
+        return codec.is_json and self._has_opaque
 
 
 class Lane:
@@ -168,11 +169,10 @@ class DeltaLane(Lane):
         chain = Chain(form.codec, self._channel, self._base, allows=self._allows)
         messages = chain.messages(pending)
         apart = [subscriber for subscriber in spared if self.leave(subscriber)]
-        for wires, shared in ((self._fresh, chain.first_whole(pending, messages)), (self.wires, messages)):
-            if wires:
-                for frame in form.frames(shared, bytes_max):
-                    for wire in wires.values():
-                        wire.write(frame)
+        if self._fresh:
+            self._write_to(self._fresh, chain.first_whole(pending, messages), bytes_max)
+        if self.wires:
+            self._write_to(self.wires, messages, bytes_max)
         self.wires.update(self._fresh)
         self._fresh = {subscriber: subscriber.wire for subscriber in apart}
         for subscriber in apart:
@@ -181,6 +181,11 @@ class DeltaLane(Lane):
             for frame in form.frames(own, bytes_max):
                 subscriber.wire.write(frame)
         self._base = chain.base
+
+    def _write_to(self, wires: dict[Subscriber, Wire], messages: list[bytes], bytes_max: int) -> None:
+        for frame in self.form.frames(messages, bytes_max):
+            for wire in wires.values():
+                wire.write(frame)
 
     def refuse_payload(self) -> None:
         """End all that are here."""
