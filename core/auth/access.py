@@ -13,8 +13,8 @@ from collections.abc import Set as AbstractSet
 import orjson
 
 from core.auth.principal import Organization, Principal
-from core.channels.name import PRIVATE, USER_BOUNDARY, is_listed, is_system
-from core.channels.namespace import OWN, Options, fits_name
+from core.channels.name import PRIVATE, USER_BOUNDARY, is_listed
+from core.channels.namespace import OF_SYSTEM, OWN, Options, fits_name
 from core.errors import Code
 
 Namespaces = AbstractSet[str]
@@ -59,7 +59,7 @@ def refusal_to_publish(
     options = _options_or_refusal(organization, channel, known)
     if isinstance(options, Code):
         return options
-    if is_system(channel):
+    if options is OF_SYSTEM:
         return _DENIED
     if principal.kind == "key":
         return _refusal_by_scope(principal, "channels:write")

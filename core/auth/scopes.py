@@ -1,5 +1,6 @@
 """Scopes: what a credential may do, as `<area>:read|write` and `resources.<type>:write`."""
 
+from functools import lru_cache
 from typing import Final
 
 from core.errors import Code, TidingsError
@@ -28,7 +29,12 @@ def parse(text: str) -> str:
 
 def allows(granted: frozenset[str], wanted: str) -> bool:
     """Say whether the granted scopes include `wanted`: write includes read, an area its narrower parts."""
+    return not granted.isdisjoint(_including(wanted))
+
+
+@lru_cache(maxsize=1_000)  # asked of each publish; the scopes that code asks for are few
+def _including(wanted: str) -> tuple[str, ...]:
     subject, _, verb = wanted.partition(":")
     verbs = ("read", "write") if verb == "read" else ("write",)
     area = subject.partition(".")[0]
-    return any(f"{held}:{granted_verb}" in granted for held in {subject, area} for granted_verb in verbs)
+    return tuple(f"{held}:{granted_verb}" for held in {subject, area} for granted_verb in verbs)

@@ -13,13 +13,12 @@ SYSTEM: Final = "tidings"
 OCCUPANCY: Final = f"{SYSTEM}:occupancy"
 """Tells who is in the channels of the organization: `core/channels/occupancy.py`."""
 
-_NAME: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _TEXT: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 
 def is_valid(channel: str) -> bool:
     """Say whether this can be a channel: 1 to 255 printable ASCII characters."""
-    return _NAME.fullmatch(channel) is not None
+    return 0 < len(channel) <= NAME_CHARACTERS_MAX and channel.isascii() and channel.isprintable()
 
 
 def is_text(channel: str) -> bool:

@@ -179,7 +179,8 @@ class ChannelRules:
 
 def fits_name(rules: ChannelRules, options: Options, channel: str) -> bool:
     """Say whether a channel of these options can have this name."""
-    if len(channel.encode(errors="surrogatepass")) > rules.clients.channel_characters_max:
+    size = len(channel) if channel.isascii() else len(channel.encode(errors="surrogatepass"))
+    if size > rules.clients.channel_characters_max:
         return False
     if not options.channel_regex:
         return is_valid(channel)

@@ -6,6 +6,7 @@ changed. Payloads are JSON here: who may have others asks `core.streams.event_ob
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -37,6 +38,10 @@ _METHODS: Final = [
 ]
 
 
+HEADS_MAX: Final = 4_096
+"""Channels whose beginning of a push is kept in memory."""
+
+
 class JsonCodec:
     """The encoding of text frames, server-sent events and lines."""
 
@@ -65,7 +70,7 @@ class JsonCodec:
 
     def head_of(self, channel: str) -> bytes:
         """Return how every publication pushed on a channel begins; it ends with `}}`."""
-        return b'{"push":{"channel":%b,"pub":' % orjson.dumps(channel)
+        return _head_of(channel)
 
     def encode_publication(self, head: bytes, offset: int, event: Event) -> bytes:
         """Return a line without its newline."""
@@ -81,6 +86,11 @@ class JsonCodec:
 
 
 JSON: Final = JsonCodec()
+
+
+@lru_cache(maxsize=HEADS_MAX)
+def _head_of(channel: str) -> bytes:
+    return b'{"push":{"channel":%b,"pub":' % orjson.dumps(channel)
 
 
 def embedded(payload: bytes) -> bytes:
@@ -117,12 +127,12 @@ def _with_data(data: bytes, offset: int, event: Event, end: bytes = b"}") -> byt
 
 
 def _info(info: ClientInfo) -> bytes:
-    about = b'"user":%b,"client":%b' % (orjson.dumps(info.user), orjson.dumps(info.client))
+    about = orjson.dumps({"user": info.user, "client": info.client})
     if info.connection_info:
-        about += b',"conn_info":%b' % embedded(info.connection_info)
+        about = b'%b,"conn_info":%b}' % (about[:-1], embedded(info.connection_info))
     if info.channel_info:
-        about += b',"chan_info":%b' % embedded(info.channel_info)
-    return b"{%b}" % about
+        about = b'%b,"chan_info":%b}' % (about[:-1], embedded(info.channel_info))
+    return about
 
 
 def _raw(payload: bytes) -> orjson.Fragment | None:

@@ -51,6 +51,7 @@ from core.connections.frames import (
     ErrorReply,
     Message,
     Pong,
+    Publish,
     Refresh,
     Refreshed,
     Rpc,
@@ -206,6 +207,8 @@ class Connection:
 
     def _serve(self, command: Command) -> list[Effect]:
         match command:
+            case Publish():  # first, since these are most
+                return self.of_channel(lambda members: members.receive(command))
             case Pong():
                 return self._pong()
             case Connect():

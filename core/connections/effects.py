@@ -5,6 +5,8 @@ Those that must wait for others name the method that reports what came of them.
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from core.connections.frames import (
     Connect,
     History,
@@ -87,8 +89,7 @@ class Renew:
     command: SubRefresh
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):  # one for each publish: made in a tenth of the time of a dataclass
     """Publish, and reply when it is durable; then report `written`.
 
     `ask_backend`: it may refuse or change what is published. `is_ephemeral`: it is passed on and not stored.

@@ -4,25 +4,28 @@ Fields and meanings are those of the Centrifuge client protocol v2. Payloads are
 looks into.
 """
 
-from dataclasses import dataclass, field, replace
+import msgspec
 
 from core.channels.filter import FilterNode
 from core.streams.event import ClientInfo, Event
 from core.streams.position import Position
 
+
+class Frame(msgspec.Struct, frozen=True):
+    """Base of all of them: a Struct is made in a tenth of the time of a frozen dataclass."""
+
+
 # --- commands
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(Frame, frozen=True):
     """Where a server-side subscription goes on, and whether as patches (`delta`)."""
 
     since: Position | None = None
     delta: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(Frame, frozen=True):
     """The first command: who is there.
 
     `subs`: positions of server-side subscriptions, and channels that the client asks for. `headers` are text
@@ -32,14 +35,13 @@ class Connect:
     id: int
     token: str = ""
     data: bytes = b""
-    subs: dict[str, Since] = field(default_factory=dict)
+    subs: dict[str, Since] = {}
     name: str = ""
     version: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(Frame, frozen=True):
     """Join a channel, with `since` from that position on.
 
     `reject_unrecoverable`: a position that cannot be served is answered with 112 rather than by a new start.
@@ -60,16 +62,14 @@ class Subscribe:
     max_rate: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
+class Unsubscribe(Frame, frozen=True):
     """Leave a channel."""
 
     id: int
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Frame, frozen=True):
     """Publish to a channel; a repeat with the same key gets the first reply again.
 
     `exclude_self`: the publishing connection does not want it back.
@@ -82,8 +82,7 @@ class Publish:
     exclude_self: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Frame, frozen=True):
     """Read a channel, with `since` from that position on.
 
     `limit` is the most publications; 0 asks for the position alone, a negative one for as many as a page
@@ -97,24 +96,21 @@ class History:
     reverse: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(Frame, frozen=True):
     """Ask who is in a channel."""
 
     id: int
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceStats:
+class PresenceStats(Frame, frozen=True):
     """Ask how many are in a channel."""
 
     id: int
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rpc:
+class Rpc(Frame, frozen=True):
     """Call the organization's own backend."""
 
     id: int
@@ -122,23 +118,20 @@ class Rpc:
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Frame, frozen=True):
     """Tell the organization's own backend something; no reply."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Frame, frozen=True):
     """Bring a new token before the old one ends."""
 
     id: int
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class SubRefresh:
+class SubRefresh(Frame, frozen=True):
     """Bring a new subscription token; an empty channel is the one that the token names."""
 
     id: int
@@ -146,13 +139,11 @@ class SubRefresh:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(Frame, frozen=True):
     """The answer to a ping; any command without id counts as one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unserved:
+class Unserved(Frame, frozen=True):
     """A method that the protocol knows and this server does not offer: `method` names it."""
 
     id: int
@@ -168,8 +159,7 @@ Command = (
 # --- replies
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribed:
+class Subscribed(Frame, frozen=True):
     """Where the subscription begins: at `offset`, with the recovered `publications` after it.
 
     With `delta` every payload of the subscription is written as the delta form wants it: the first of
@@ -181,7 +171,7 @@ class Subscribed:
     offset: int
     was_recovering: bool = False
     recovered: bool = False
-    publications: list[tuple[int, Event]] = field(default_factory=list)
+    publications: list[tuple[int, Event]] = []
     recoverable: bool = True
     delta: bool = False
     patches: bool = False
@@ -190,11 +180,10 @@ class Subscribed:
 
     def with_terms(self, data: bytes, ttl_s: int | None) -> "Subscribed":
         """Return the same with what a token or the backend says to it."""
-        return replace(self, data=data, ttl_s=ttl_s)
+        return msgspec.structs.replace(self, data=data, ttl_s=ttl_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Frame, frozen=True):
     """`ttl_s` only where the client must refresh its token itself; then at least 1.
 
     `subs` are the server-side subscriptions; `session` and `node` are for transports whose commands come by
@@ -205,19 +194,17 @@ class Connected:
     ping_s: int
     ttl_s: int | None = None
     data: bytes = b""
-    subs: dict[str, Subscribed] = field(default_factory=dict)
+    subs: dict[str, Subscribed] = {}
     session: str = ""
     node: str = ""
     pong: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Unsubscribed:
+class Unsubscribed(Frame, frozen=True):
     """The channel is left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Frame, frozen=True):
     """The publication is durable at this position; `duplicate`: by an earlier command with the same key."""
 
     epoch: str
@@ -226,8 +213,7 @@ class Published:
     duplicate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryPage:
+class HistoryPage(Frame, frozen=True):
     """Publications of a channel with their offsets, and its newest position."""
 
     epoch: str
@@ -235,45 +221,39 @@ class HistoryPage:
     publications: list[tuple[int, Event]]
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceList:
+class PresenceList(Frame, frozen=True):
     """Who is in a channel, by client id."""
 
     clients: dict[str, ClientInfo]
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceCount:
+class PresenceCount(Frame, frozen=True):
     """How many are in a channel; the empty user counts as one."""
 
     clients: int
     users: int
 
 
-@dataclass(frozen=True, slots=True)
-class RpcAnswer:
+class RpcAnswer(Frame, frozen=True):
     """What the organization's backend answered."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refreshed:
+class Refreshed(Frame, frozen=True):
     """The connection lives on; `ttl_s` None: it does not expire any more."""
 
     client: str
     ttl_s: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class SubRefreshed:
+class SubRefreshed(Frame, frozen=True):
     """The subscription lives on; `ttl_s` None: it does not expire any more."""
 
     ttl_s: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorReply:
+class ErrorReply(Frame, frozen=True):
     """An error reply with a code of the protocol, or one (400 to 1999) of the organization's own backend.
 
     An empty `message` stands for the text of the code.
@@ -292,24 +272,21 @@ Reply = (
 # --- pushes, but for publications, which are encoded once for all subscribers of a channel
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Frame, frozen=True):
     """Somebody subscribed."""
 
     channel: str
     info: ClientInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Frame, frozen=True):
     """Somebody's subscription ended."""
 
     channel: str
     info: ClientInfo
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionEnded:
+class SubscriptionEnded(Frame, frozen=True):
     """The server ended a subscription; from 2500 on the client subscribes again."""
 
     channel: str
@@ -317,38 +294,33 @@ class SubscriptionEnded:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionAdded:
+class SubscriptionAdded(Frame, frozen=True):
     """The server added a server-side subscription."""
 
     channel: str
     subscribed: Subscribed
 
 
-@dataclass(frozen=True, slots=True)
-class ServerMessage:
+class ServerMessage(Frame, frozen=True):
     """A message of the organization's backend to this connection alone."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(Frame, frozen=True):
     """The end, on transports that have no close frame."""
 
     code: int
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionRefreshed:
+class ConnectionRefreshed(Frame, frozen=True):
     """The server itself prolonged the connection; `ttl_s` None: it does not expire."""
 
     ttl_s: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionOpened:
+class ConnectionOpened(Frame, frozen=True):
     """The connect reply of unidirectional transports."""
 
     connected: Connected

@@ -28,15 +28,14 @@ from core.connections.effects import (
     Effect,
     Join,
     Leave,
-    Read,
     Renew,
-    See,
     Send,
     SendPush,
     Write,
 )
 from core.connections.frames import (
     ErrorReply,
+    Publish,
     SubRefresh,
     SubRefreshed,
     Subscribe,
@@ -46,7 +45,7 @@ from core.connections.frames import (
 )
 from core.connections.lines import Add, ChannelCommand, ChannelOrder, Evict, Lines
 from core.connections.moment import Moment
-from core.connections.requests import effect_of, refused
+from core.connections.requests import Request, effect_of, refused
 from core.connections.subscription import Grants
 from core.connections.subscriptions import Subscriptions
 from core.errors import REGISTRY, Code, TidingsError
@@ -124,6 +123,8 @@ class Membership:
 
     def _act(self, command: ChannelCommand | ChannelOrder) -> list[Effect]:
         match command:
+            case Publish():  # first, since these are most
+                return self._request(command)
             case Subscribe():
                 return self._subscribe(command)
             case Unsubscribe():
@@ -135,18 +136,22 @@ class Membership:
             case Add():
                 return self._add(command)
             case _:
-                effect = effect_of(
-                    self.asking,
-                    command,
-                    is_subscribed=self.subscriptions.grant(command.channel) is not None,
-                    is_json_given=self._is_json,
-                )
-                if isinstance(effect, Read | See) or (isinstance(effect, Write) and effect.ask_backend):
-                    # What is read shows nothing of what comes later; a backend's answers overtake each other.
-                    self._lines.hold(command.channel)
-                if isinstance(effect, Write):
-                    self._lines.publishing(command.channel)
-                return [effect]
+                return self._request(command)
+
+    def _request(self, command: Request) -> list[Effect]:
+        effect = effect_of(
+            self.asking,
+            command,
+            is_subscribed=self.subscriptions.grant(command.channel) is not None,
+            is_json_given=self._is_json,
+        )
+        if isinstance(effect, Write):
+            self._lines.publishing(command.channel)
+            if effect.ask_backend:
+                self._lines.hold(command.channel)  # answers of a backend overtake each other
+        elif not isinstance(effect, Send):
+            self._lines.hold(command.channel)  # what is read shows nothing of what comes later
+        return [effect]
 
     def _subscribe(self, command: Subscribe) -> list[Effect]:
         asking, channel = self.asking, command.channel

@@ -192,7 +192,8 @@ class Channel:
         if not pending:
             return
         self._last_is_stored = pending[-1][0] > 0
-        encoded, spared = Encoded(self.name, pending), self._spared(pending)
+        encoded = Encoded(self.name, pending)
+        spared = self._spared(pending) if encoded.flags & SPARES_SENDER else {}
         for lane in list(self._all()):
             if encoded.is_opaque(lane.form.codec):
                 lane.refuse_payload()

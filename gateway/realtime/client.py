@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from core.connections.codec import ProtocolError
 from core.connections.codes import (
@@ -189,7 +189,9 @@ class Client:
         except ProtocolError:
             self.end(BAD_REQUEST)
             return
-        self._unanswered += sum(type(command) is not Pong for command in commands)
+        for command in commands:
+            if type(command) is not Pong:
+                self._unanswered += 1
         if self._unanswered >= settings.pending_commands_max and not self._is_paused:
             self._is_paused = True
             if not self._is_held:

@@ -25,6 +25,8 @@ class Form:
 
     def frames(self, messages: Sequence[bytes], bytes_max: int) -> list[bytes]:
         """Return messages in as few writes as the limit allows; a longer message has one of its own."""
+        if len(messages) == 1:
+            return [self.wrap(messages)]
         frames = []
         size = start = 0
         for index, message in enumerate(messages):

@@ -1,6 +1,6 @@
 """Those subscribers of a channel that get the same bytes: of one form, on the same terms."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from core.channels.filter import FilterNode, matches
@@ -64,10 +64,15 @@ def spares(event: Event, client_id: str) -> bool:
 class Encoded:
     """The publications of one tick in every encoding that somebody wants: each made once."""
 
+    __slots__ = ("_channel", "_messages", "flags", "pending")
+
     def __init__(self, channel: str, pending: Pending) -> None:
         self._channel = channel
         self.pending = pending
-        self._has_opaque = any(event.flags & OPAQUE for _, event in pending)
+        self.flags = 0
+        """Those of all of them together."""
+        for _, event in pending:
+            self.flags |= event.flags
         self._messages: dict[Codec, list[bytes]] = {}
 
     def messages(self, codec: Codec) -> list[bytes]:
@@ -81,7 +86,7 @@ class Encoded:
 
     def is_opaque(self, codec: Codec) -> bool:
         """Say whether something is among them that this encoding can't show."""
-        return codec.is_json and self._has_opaque
+        return bool(self.flags & OPAQUE) and codec.is_json
 
 
 class Lane:
@@ -105,22 +110,28 @@ class Lane:
     def write(self, encoded: Encoded, spared: Spared, bytes_max: int) -> None:
         """Write what a tick gathered."""
         messages = encoded.messages(self.form.codec)
-        wanted: Sequence[int] = range(len(messages))
-        if self._filter is not None:
-            wanted = [
-                place for place, (_, event) in enumerate(encoded.pending) if matches(self._filter, event.tags)
-            ]
-        apart = [subscriber for subscriber in spared if subscriber in self.wires] if spared else ()
+        if self._filter is None and not spared:  # as nearly always
+            for frame in self.form.frames(messages, bytes_max):
+                for wire in self.wires.values():
+                    wire.write(frame)
+        else:
+            self._write_chosen(messages, encoded.pending, spared, bytes_max)
+
+    def _write_chosen(self, messages: list[bytes], pending: Pending, spared: Spared, bytes_max: int) -> None:
+        """Write those that the filter lets pass, and to each who is spared some of them the others alone."""
+        tags = self._filter
+        wanted = [
+            place for place, (_, event) in enumerate(pending) if tags is None or matches(tags, event.tags)
+        ]
         for frame in self.form.frames([messages[place] for place in wanted], bytes_max):
-            for subscriber, wire in self.wires.items() if apart else ():
+            for subscriber, wire in self.wires.items():
                 if subscriber not in spared:
                     wire.write(frame)
-            for wire in () if apart else self.wires.values():
-                wire.write(frame)
-        for subscriber in apart:
-            rest = [messages[place] for place in wanted if place not in spared[subscriber]]
-            for frame in self.form.frames(rest, bytes_max):
-                self.wires[subscriber].write(frame)
+        for subscriber in spared:
+            if subscriber in self.wires:
+                rest = [messages[place] for place in wanted if place not in spared[subscriber]]
+                for frame in self.form.frames(rest, bytes_max):
+                    self.wires[subscriber].write(frame)
 
     def refuse_payload(self) -> None:
         """End all that are here."""

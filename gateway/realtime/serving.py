@@ -27,6 +27,7 @@ from gateway.realtime.participant import Participant, info_of, principal_of
 from gateway.realtime.reading import backend_key, fingerprint_of, read_history
 
 _CODES = frozenset(code.value for code in Code)
+_UNCHANGED = PublishAnswer()
 
 
 def write(client: Participant, effect: Write) -> None:
@@ -34,7 +35,7 @@ def write(client: Participant, effect: Write) -> None:
     if effect.ask_backend:
         client.spawn("publish", _ask_and_write(client, effect))
     else:
-        _submit(client, effect, PublishAnswer())
+        _submit(client, effect, _UNCHANGED)
     feed = client.feed
     if feed is not None and feed.congestion.is_on:
         feed.congestion.hold(client)

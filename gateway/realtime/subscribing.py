@@ -6,7 +6,8 @@ what was noted meanwhile is merged by offset. A long absence is caught up page b
 page goes through the merge.
 """
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from adapters.postgres.channels import ChannelReader
 from core.channels.filter import matches
@@ -25,8 +26,7 @@ from settings import Realtime
 Publications = list[tuple[int, Event]]
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(msgspec.Struct, frozen=True):
     """How a subscription begins: its reply, and where it then stands. `more`: pages are left in the log."""
 
     reply: Subscribed

@@ -1,12 +1,12 @@
 """Replies and pushes of the server as hypothesis draws them, and as client libraries read them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import orjson
 from centrifuge.fossil import apply_delta
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.connections.codec_requests import OFFSET_MAX
 from core.connections.frames import (

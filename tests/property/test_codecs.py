@@ -1,12 +1,12 @@
 """Encodings differ in bytes alone: what a client says, and what it is told, is the same in each."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from centrifuge.protocol import client_pb2 as sdk
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.connections import client_pb2 as pb
 from core.connections.codec import Codec, ProtocolError

@@ -1,8 +1,7 @@
 """What stands in replies and pushes: everything that client libraries read without asking, and no zeros."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from core.connections.codec_objects import Object, Values, connected_object, push_object, reply_object
 from core.connections.frames import (

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from core.auth.principal import Principal
 from core.channels.namespace import OWN, Options
@@ -196,7 +197,7 @@ def test_a_history_is_read_in_both_directions_but_not_back_from_the_beginning() 
 @pytest.mark.parametrize("command", [Presence(6, "some:a"), PresenceStats(6, "some:a")])
 def test_presence_is_shown_where_it_is_kept_and_seen_without_a_subscription(command: Request) -> None:
     everybody = Options(presence=True, allow_presence_for_client=True)
-    assert of(replace(command, channel="unknown:a")) == error(6, 102)
+    assert of(structs.replace(command, channel="unknown:a")) == error(6, 102)
     assert of(command, Options(allow_presence_for_client=True)) == error(6, 108)
     assert of(command, Options()) == error(6, 108)
     assert of(command, Options(presence=True)) == error(6, 103)
