@@ -27,6 +27,8 @@ from gateway.realtime.parts import Replica
 
 LINGER_S = 5.0
 """How long a peer may take to answer our close frame, or to read what is left."""
+SLOW_LINGER_S = 30.0
+"""The same for one that was too slow: it has much to read before it comes to its code."""
 
 
 class WebSocket(WSListener):
@@ -96,7 +98,7 @@ class WebSocket(WSListener):
             return
         transport.send_close(code, reason)  # type: ignore[arg-type]  # any integer is a code on the wire
         self._writer.resume_reading()  # type: ignore[attr-defined]  # a transport of both directions
-        self._linger(transport)
+        self._linger(transport, SLOW_LINGER_S if code == SLOW else LINGER_S)
 
     def pause(self) -> None:
         """Read nothing more: what the peer sends stays in the kernel, and then with the peer."""
@@ -195,9 +197,9 @@ class WebSocket(WSListener):
         if self.unsent_bytes:
             self._linger(transport)  # the peer may never read what waits for it
 
-    def _linger(self, transport: WSTransport) -> None:
+    def _linger(self, transport: WSTransport, most_s: float = LINGER_S) -> None:
         drop = functools.partial(transport.disconnect, graceful=False)
-        asyncio.get_running_loop().call_later(LINGER_S, drop)
+        asyncio.get_running_loop().call_later(most_s, drop)
 
     def pause_writing(self) -> None:
         """The outbox is full: the client is told, and comes back to recover from the log."""

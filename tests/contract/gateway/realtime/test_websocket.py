@@ -9,6 +9,7 @@ from urllib.parse import quote
 import orjson
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from adapters.embedded.postgres import EmbeddedPostgres
 from core.auth.scopes import ALL
@@ -17,6 +18,7 @@ from core.connections.orders import ORDER, Disconnect, Who, encode_order
 from core.ids import encode
 from core.streams.command import Command, Publish
 from gateway.realtime.compression import inflate
+from gateway.realtime.websocket import LINGER_S
 from tests.helpers.database import fresh_database
 from tests.helpers.frames import BINARY, CLOSE, PING, PONG, TEXT, Peer, frame
 from tests.helpers.loop import run
@@ -269,7 +271,13 @@ def test_a_reader_that_does_not_read_is_closed_and_the_others_go_on(database_url
                 await system.owner.submit(publish(organization_id, "news", payload))
                 await quick.publications(1)
             assert system.server.sockets == 1
-            slow.transport.abort()
+            await asyncio.sleep(LINGER_S + 0.5)  # longer than others have to answer
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    await slow.recv()
+            received = closed.value.rcvd
+            assert received is not None
+            assert (received.code, received.reason) == (3008, "slow")
 
     run(scenario())
 
