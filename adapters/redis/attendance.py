@@ -1,6 +1,6 @@
 """Writes who is where, for one replica, and takes out what lost replicas left."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from adapters.redis.client import TIMEOUT_S, CacheError, Command, Line
@@ -13,6 +13,7 @@ from adapters.redis.entries import (
     index_key,
     organizations_key,
     pack,
+    tags_key,
 )
 from adapters.redis.scripts import call
 from core.streams.event import ClientInfo
@@ -68,25 +69,41 @@ class Attendance:
         ((now_ms, is_alive, lost, evicted),) = await self._line.run([command], self._answer_s)
         return Beat(now_ms, bool(is_alive), lost.decode(), evicted)
 
-    async def hold(self, tag: str, organizations: Iterable[bytes]) -> None:
-        """Note that the tag may have entries in these organizations; comes before the first `write` there."""
+    async def hold(self, tag: str, organizations: Collection[bytes]) -> None:
+        """Let clients enter these organizations under the tag; comes before the first `write` there.
+
+        A tag that is lost or forgotten is refused. So whatever stands under a tag is found when it is lost: a
+        cache that forgets the tag has forgotten what stood under it, and lets nobody enter under it any more.
+        After an exception it must be retired with these organizations, else a permit may stay for nobody.
+        """
+        if not organizations:
+            return
         names = [organization_id.hex() for organization_id in organizations]
-        if names:
-            await self._line.run([("SADD", organizations_key(tag), *names)], self._answer_s)
+        note = call("hold", (ALIVE, organizations_key(tag)), tag, *names)
+        permit = [("SADD", tags_key(organization_id), tag) for organization_id in organizations]
+        # The second note is the one that counts: it finds the tag known after the permits, so that whatever
+        # empties the cache takes both. The first keeps a tag that is not known from leaving permits.
+        for commands in ([note], [*permit, note]):
+            if not (await self._line.run(commands, self._answer_s))[-1]:
+                raise CacheError("the tag is not known any more")
 
     async def write(self, tag: str, changes: Sequence[Change], deadline_ms: int) -> None:
         """Make changes, in their order; each is atomic, and does nothing when it is repeated.
 
-        None takes effect after `deadline_ms` of the cache's time, however long it was on its way.
+        None takes effect after `deadline_ms` of the cache's time, however long it was on its way; and nobody
+        enters an organization that is not held.
         """
         commands = [_command(tag, change, deadline_ms) for change in changes]
         if not all(await self._line.run(commands, self._answer_s)):
-            raise CacheError("too late")
+            raise CacheError("too late, or not held any more")
 
     async def retire(self, tag: str, organizations: Iterable[bytes]) -> None:
         """Give a tag up: what is left under it counts as lost at once, in these organizations at least."""
-        await self.hold(tag, organizations)
-        await self._line.run([("ZADD", LOST, "NX", 0, tag), ("ZREM", ALIVE, tag)], self._answer_s)
+        names = [organization_id.hex() for organization_id in organizations]
+        commands: list[Command] = [("ZADD", LOST, "NX", 0, tag), ("ZREM", ALIVE, tag)]
+        if names:
+            commands.insert(0, ("SADD", organizations_key(tag), *names))
+        await self._line.run(commands, self._answer_s)
 
     async def sweep(self, tag: str, on_swept: Callable[[bytes, str], None]) -> None:
         """Take out everything of a lost tag, step by step; costs what it left. Several may do it at once.
@@ -95,8 +112,13 @@ class Attendance:
         """
         key = organizations_key(tag)
         while organizations := await self._ask(("SRANDMEMBER", key, SWEEP_ORGANIZATIONS)):
-            for organization in organizations:
-                await self._sweep_organization(bytes.fromhex(organization.decode()), tag, on_swept)
+            ids = [bytes.fromhex(organization.decode()) for organization in organizations]
+            # First, so that nobody enters behind the sweep: a lost replica may only have been slow.
+            await self._line.run(
+                [("SREM", tags_key(organization_id), tag) for organization_id in ids], TIMEOUT_S
+            )
+            for organization_id, organization in zip(ids, organizations, strict=True):
+                await self._sweep_organization(organization_id, tag, on_swept)
                 await self._ask(("SREM", key, organization))
         await self._ask(call("swept", (LOST, key), tag))
 
@@ -149,4 +171,5 @@ def _keys(organization_id: bytes, channel: str, tag: str) -> tuple[str, ...]:
         clients_key(organization_id, channel),
         index_key(organization_id),
         held_key(organization_id, tag),
+        tags_key(organization_id),
     )

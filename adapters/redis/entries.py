@@ -47,8 +47,13 @@ def held_key(organization_id: bytes, tag: str) -> str:
     return f"tidings:presence:{{{organization_id.hex()}}}:held:{tag}"
 
 
+def tags_key(organization_id: bytes) -> str:
+    """Return the key of the tags under which somebody may enter a channel of an organization."""
+    return f"tidings:presence:{{{organization_id.hex()}}}:tags"
+
+
 def organizations_key(tag: str) -> str:
-    """Return the key of the organizations in which a replica has entries."""
+    """Return the key of the organizations in which a replica may have entries."""
     return f"tidings:presence:{{replicas}}:organizations:{tag}"
 
 

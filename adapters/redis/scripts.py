@@ -5,7 +5,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Final
 
-NAMES: Final = ("beat", "journey", "occupancy", "presence", "swept")
+NAMES: Final = ("beat", "hold", "journey", "occupancy", "presence", "swept")
 
 
 @cache

@@ -63,7 +63,9 @@ class Roster:
     Its entries stand under a tag that lives as long as this replica is heard of. When there is any doubt
     about them (no answer in time, a lost connection, a flush, evicted keys), it takes a new tag, enters
     everybody again under it, and gives the old one up: what is left under a lost tag is swept by one of the
-    replicas. So nothing has to be remembered here of what was written, and every doubt ends in the truth.
+    replicas. So nothing has to be remembered here of what was written, and every doubt ends in the truth;
+    also when this replica ends before it has given its tag up, since a tag that Redis knows is lost by its
+    silence, and under one that it does not know nobody enters.
 
     Args:
         cache: Redis or Valkey.
@@ -211,10 +213,10 @@ class Roster:
     async def _write(self, batch: _Batch) -> None:
         new = {change.organization_id for change in batch.changes} - self._organizations
         try:
-            await self._attendance.hold(self._tag, new)
             if len(self._organizations) > ORGANIZATIONS_MAX:
                 self._organizations.clear()
-            self._organizations |= new
+            self._organizations |= new  # however that ends: whoever gives the tag up must name them
+            await self._attendance.hold(self._tag, new)
             self._deadline_ms = self._now_ms() + round(self._settings.answer_s * 1000)
             await self._attendance.write(self._tag, batch.changes, self._deadline_ms)
         except CacheError as error:

@@ -5,14 +5,16 @@
 -- KEYS[2]  its clients in order (sorted set, every score is 0)
 -- KEYS[3]  channels of the organization in which anybody is (sorted set, every score is 0)
 -- KEYS[4]  channels in which the replica has entries (set); some may be named in which it has none any more
+-- KEYS[5]  tags under which somebody may enter a channel of the organization (set)
 -- ARGV     enter <tag> <channel> <deadline, ms of this server's clock> <client> <entry>
 --          leave <tag> <channel> <deadline> <client>
 --          sweep <tag> <channel> <cursor> <entries looked at, about>
--- Result   of enter and leave: 1, or 0 when it came after its deadline and has no effect;
+-- Result   of enter and leave: 1, or 0 when it has no effect, since it came after its deadline, or enters under a
+--          tag that may not: nobody would know whose entry that is, and take it out again;
 --          of sweep: the next cursor, "0" when nothing of the replica is left
 -- Repeated, each changes nothing more. A client has one entry, that of the replica that entered it last.
 
-local channel, clients, index, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local channel, clients, index, held, tags = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local verb, tag, name = ARGV[1], ARGV[2], ARGV[3]
 
 local function add(field, amount)
@@ -73,6 +75,9 @@ end
 
 local time = redis.call('TIME')
 if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[4]) then
+  return 0
+end
+if verb == 'enter' and redis.call('SISMEMBER', tags, tag) == 0 then
   return 0
 end
 local before = redis.call('HGET', channel, 'c' .. ARGV[5])

@@ -1,7 +1,7 @@
 """What a replica writes: in order, never late, and swept when it is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -25,6 +25,35 @@ async def attendance_of(server: Server, silence_s: float = 60) -> AsyncIterator[
             yield attendance
         finally:
             await attendance.close()
+
+
+@asynccontextmanager
+async def relayed(server: Server) -> AsyncIterator[tuple[Server, list[Callable[[], Awaitable[None]]]]]:
+    """Give it behind a relay, and a list: each thing put there is done before another command goes on."""
+    path = server.url.removeprefix("unix://")
+    before: list[Callable[[], Awaitable[None]]] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_unix_connection(path)
+        answers = asyncio.ensure_future(pump(inner_reader, writer))
+        while data := await reader.read(65_536):
+            if before:
+                await before.pop(0)()
+            inner_writer.write(data)
+        answers.cancel()
+        for end in (writer, inner_writer):
+            end.close()
+
+    async with await asyncio.start_unix_server(relay, f"{path}.relay"):
+        yield Server(f"{server.url}.relay", server.program), before
+
+
+async def nothing() -> None:
+    """Let it be passed on at once."""
 
 
 async def beat(attendance: Attendance, tag: str, *, begins: bool = False, sweeps: bool = False) -> Beat:
@@ -70,6 +99,7 @@ def test_a_change_that_comes_late_has_no_effect() -> None:
     async def scenario() -> None:
         async with cache_server() as server, attendance_of(server) as attendance, reader_of(server) as reader:
             now_ms = (await beat(attendance, "t1", begins=True)).now_ms
+            await attendance.hold("t1", [ORG])
             await attendance.write("t1", [enters("a")], now_ms + 60_000)
             with pytest.raises(CacheError):
                 await attendance.write("t1", [enters("b"), leaves("a")], now_ms - 1)
@@ -82,6 +112,7 @@ def test_changes_repeated_change_nothing_more() -> None:
     async def scenario() -> None:
         async with cache_server() as server, attendance_of(server) as attendance, reader_of(server) as reader:
             await beat(attendance, "t1", begins=True)
+            await attendance.hold("t1", [ORG])
             for _ in range(2):
                 await attendance.write("t1", [enters("a"), enters("a"), enters("b")], NEVER)
             assert await reader.count(ORG, "news") == both(2)
@@ -134,6 +165,9 @@ def test_a_sweep_takes_out_what_the_lost_one_left_and_nothing_else() -> None:
             names = (await reader.channels(ORG, limit=1_000)).channels
             assert set(names) == {"news", *(f"stays{number}" for number in range(120))}
             assert not [key for key in await server.keys() if "lost" in key]
+            await attendance.retire("stays", [])
+            await attendance.sweep("stays", nobody_listens)
+            assert await server.keys() == set()
 
     run(scenario())
 
@@ -152,11 +186,83 @@ def test_a_lost_tag_is_not_forgotten_while_something_of_it_is_noted() -> None:
     run(scenario())
 
 
+async def nobody_enters(attendance: Attendance, tag: str, organization_id: bytes) -> None:
+    with pytest.raises(CacheError):
+        await attendance.write(tag, [enters("a", organization_id=organization_id)], NEVER)
+
+
+def test_under_a_tag_that_the_cache_has_forgotten_nobody_enters() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server) as attendance:
+            await beat(attendance, "t1", begins=True)
+            await attendance.hold("t1", [ORG])
+            await attendance.write("t1", [enters("a")], NEVER)
+            await server.ask("FLUSHALL")
+            await nobody_enters(attendance, "t1", ORG)
+            with pytest.raises(CacheError):
+                await attendance.hold("t1", [OTHER])
+            await nobody_enters(attendance, "t1", OTHER)
+            await attendance.write("t1", [leaves("a")], NEVER)
+            assert await server.keys() == set()
+
+    run(scenario())
+
+
+def test_a_cache_emptied_while_a_tag_is_noted_lets_nobody_enter_under_it() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server:
+
+            async def empty() -> None:
+                await server.ask("FLUSHALL")
+
+            async with relayed(server) as (behind, before), attendance_of(behind) as attendance:
+                await beat(attendance, "t1", begins=True)
+                before[:] = [nothing, empty]
+                with pytest.raises(CacheError):
+                    await attendance.hold("t1", [ORG])
+                assert not before
+                await attendance.retire("t1", [ORG])
+                await attendance.sweep("t1", nobody_listens)
+                assert await server.keys() == set()
+
+    run(scenario())
+
+
+def test_under_a_lost_tag_that_was_swept_nobody_enters() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server, silence_s=0.05) as attendance:
+            await beat(attendance, "slow", begins=True)
+            await attendance.hold("slow", [ORG])
+            await asyncio.sleep(0.1)
+            assert (await beat(attendance, "t1", sweeps=True)).lost_tag == "slow"
+            with pytest.raises(CacheError):
+                await attendance.hold("slow", [OTHER])
+            await attendance.sweep("slow", nobody_listens)
+            await nobody_enters(attendance, "slow", ORG)
+            assert await server.keys() == set()
+
+    run(scenario())
+
+
+def test_a_tag_enters_only_where_it_is_noted() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server) as attendance:
+            await beat(attendance, "t1", begins=True)
+            await beat(attendance, "t2", begins=True)
+            await attendance.hold("t1", [ORG])
+            await nobody_enters(attendance, "t1", OTHER)
+            await nobody_enters(attendance, "t2", ORG)
+            await attendance.write("t1", [enters("a")], NEVER)
+
+    run(scenario())
+
+
 def test_any_text_can_be_a_user_a_client_or_a_channel() -> None:
     async def scenario() -> None:
         odd = ["", " ", "0 1 x", "a\x00b", "ü€\U0001f600", "#clients", "c", "n"]
         async with cache_server() as server, attendance_of(server) as attendance, reader_of(server) as reader:
             await beat(attendance, "t1", begins=True)
+            await attendance.hold("t1", [ORG])
             changes = [
                 Change(
                     ORG, "{odd} channel", f"client {text}", ClientInfo(text, f"client {text}", b"\x00 1 2")

@@ -13,6 +13,7 @@ from adapters.redis.entries import (
     index_key,
     organizations_key,
     pack,
+    tags_key,
     unpack,
 )
 from core.streams.event import ClientInfo
@@ -46,6 +47,7 @@ def test_all_keys_of_one_script_lie_in_one_slot(organization_id: bytes, channel:
         clients_key(organization_id, channel),
         index_key(organization_id),
         held_key(organization_id, "tag"),
+        tags_key(organization_id),
     )
     assert {slot(key) for key in of_organization} == {f"{{{organization_id.hex()}"}
     assert slot(organizations_key("tag")) == "{replicas"

@@ -29,7 +29,7 @@ def test_a_script_opens_with_keys_arguments_and_result(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_touches_no_key_but_those_that_it_is_given(name: str) -> None:
     named = re.findall(r"redis\.call\('[A-Z]+', ([\w\[\]]+)", source(name))
-    given = {"channel", "clients", "index", "held", "told", "present", "occupied"}
+    given = {"channel", "clients", "index", "held", "tags", "told", "present", "occupied"}
     given |= {"KEYS[1]", "KEYS[2]", "KEYS[3]"}
     assert set(named) <= given
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adapters.redis.client import Cache
@@ -437,9 +437,40 @@ class Story:
             await crowd.roster.close()
 
 
+FORGOTTEN: list[tuple[Any, ...]] = [
+    ("enter", 0, "a", "news"),
+    ("cut",),
+    ("wait", 0.0),
+    ("sleep", 1),
+    ("cut",),
+    ("enter", 1, "a", "room:1"),
+    ("sleep", 0),
+    ("hang",),
+    ("wait", 0.01),
+    ("enter", 0, "a", "room:1"),
+    ("flush",),
+    ("wait", 0.1),
+    ("leave", 1, "a", "room:1"),
+    ("leave", 0, "a", "news"),
+    ("enter", 0, "a", "news"),
+    ("leave", 1, "b", "news"),
+    ("flush",),
+    ("leave", 0, "c", "news"),
+    ("cut",),
+    ("wait", 0.3),
+    ("flush",),
+    ("enter", 0, "a", "room:1"),
+    ("enter", 1, "b", "news"),
+    ("leave", 0, "c", "room:1"),
+    ("cut",),
+]
+"""The cache forgets a tag, under which somebody still comes, and whose replica then can't give it up."""
+
+
 @pytest.mark.timeout(180)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
+@example(steps=FORGOTTEN)
 def test_whatever_happens_ends_in_the_truth(steps: list[tuple[Any, ...]]) -> None:
     async def scenario() -> None:
         async with cache_server() as server, cache_of(server) as cache:
