@@ -42,6 +42,11 @@ class WebSocket(WSListener):
         first: what its client said in that request, if it says nothing more.
     """
 
+    __slots__ = (
+        "_address", "_awaits_pong", "_client", "_first", "_incoming", "_is_closing", "_listens", "_opening",
+        "_replica", "_transport", "_writer", "form", "wire",
+    )  # fmt: skip
+
     wire: Wire
     _writer: asyncio.WriteTransport
 
@@ -119,6 +124,7 @@ class WebSocket(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Begin."""
+        _forget_handshake(transport)
         self._transport = transport
         self.wire = self._writer = transport.underlying_transport
         # Past this the client is too slow: picows calls pause_writing, and no write has to look.
@@ -221,3 +227,9 @@ class WebSocket(WSListener):
         client, self._client = self._client, None
         if client is not None:
             client.lost()
+
+
+def _forget_handshake(transport: WSTransport) -> None:
+    """Let go of what picows would keep as long as the socket lives: more than the client itself takes."""
+    request, response = transport.request, transport.response
+    del request.method, request.path, request.version, request.headers, response.headers

@@ -1,6 +1,7 @@
 """The Centrifuge protocol over a real socket, owner and database, and what this transport adds to it."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from urllib.parse import quote
 
 import orjson
 import pytest
+from picows import WSUpgradeRequest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -336,6 +338,16 @@ def test_what_is_no_request_to_connect_ends_a_socket_without_commands(
         peer.send(frame(TEXT, asked))
         end = peer.hear()
         assert (end.opcode, end.code) == (CLOSE, 3501)
+
+
+def test_a_socket_does_not_keep_the_headers_of_its_request(shared: Realtimes) -> None:
+    with Peer(port_of(shared)) as peer:
+        peer.upgrade("/connection/websocket", Cookie="of a browser")
+        peer.send(frame(TEXT, connect_command(shared.key)))
+        assert b'"connect"' in peer.hear().payload
+        held = [one for one in gc.get_objects() if type(one) is WSUpgradeRequest]
+        assert held
+        assert not any("Cookie" in getattr(one, "headers", ()) for one in held)
 
 
 def test_protobuf_travels_in_binary_frames(shared: Realtimes) -> None:
