@@ -34,7 +34,11 @@ V = TypeVar("V")
 
 
 class _Remembered(Generic[K, V]):
-    """Values that are believed for a while; the oldest leave when there are too many."""
+    """Values that are believed for a while; the oldest leave when there are too many.
+
+    What is found to be as it was stays the same object: thousands of connections hold on to what held when
+    they began.
+    """
 
     def __init__(self, clock: Clock, lifetime_s: float, entries_max: int) -> None:
         self._clock = clock
@@ -44,17 +48,16 @@ class _Remembered(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         entry = self._entries.get(key)
-        if entry is None:
-            return None
-        if entry[0] <= self._clock.monotonic():
-            del self._entries[key]
-            return None
-        return entry[1]
+        return None if entry is None or entry[0] <= self._clock.monotonic() else entry[1]
 
-    def put(self, key: K, value: V) -> None:
+    def put(self, key: K, value: V) -> V:
+        before = self._entries.pop(key, None)
+        if before is not None and before[1] == value:
+            value = before[1]
         self._entries[key] = (self._clock.monotonic() + self._lifetime_s, value)
         while len(self._entries) > self._entries_max:
             self._entries.popitem(last=False)
+        return value
 
 
 class Authenticator:
@@ -108,8 +111,7 @@ class Authenticator:
         key_digest = digest(text)
         principal = self._keys.get(key_digest)
         if principal is None:
-            principal = await self._verified_key(key_digest)
-            self._keys.put(key_digest, principal)
+            principal = self._keys.put(key_digest, await self._verified_key(key_digest))
         if principal.expires_at is not None and principal.expires_at <= self._clock.now():
             raise TidingsError(Code.CREDENTIAL_EXPIRED)
         return principal
@@ -131,10 +133,10 @@ class Authenticator:
         """
         organization = self._organizations.get(organization_id)
         if organization is None:
-            organization = await self._store.organization(organization_id)
-            if organization is None:
+            read = await self._store.organization(organization_id)
+            if read is None:
                 raise TidingsError(Code.CREDENTIAL_INVALID)
-            self._organizations.put(organization_id, organization)
+            organization = self._organizations.put(organization_id, read)
         if organization.status != "active":
             raise TidingsError(Code.ORGANIZATION_SUSPENDED)
         return organization

@@ -384,6 +384,21 @@ def test_whoever_was_let_in_stays_until_the_reason_is_gone(database_url: str) ->
     played(database_url, scenario)
 
 
+def test_what_is_read_anew_and_found_unchanged_is_the_same_object(database_url: str) -> None:
+    async def scenario(door: Door) -> None:
+        organization_id = door.organization.organization_id
+        _, key = await door.store.create_key(door.organization, "k", ["events:read"])
+        organization, principal = await door.fresh(), await door.enter(key)
+        door.clock.seconds += 60
+        assert await door.fresh() is organization
+        assert await door.enter(key) is principal
+        await door.store.set_options(organization_id, Options(anonymous=True))
+        door.clock.seconds += 1
+        assert (await door.fresh()).anonymous
+
+    played(database_url, scenario)
+
+
 def test_a_suspended_organization_keeps_nobody_and_a_silent_database_everybody(database_url: str) -> None:
     async def scenario(door: Door) -> None:
         database = await Database.open(database_url, 1)
