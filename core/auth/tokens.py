@@ -88,6 +88,10 @@ class SubClaims:
     expires_at: Instant | None = None
 
 
+_NO_SUBS: Final[Mapping[str, SubClaims]] = {}
+"""Of most tokens: one object, since it lives as long as their connections; never changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionClaims:
     """What a verified connection token says.
@@ -160,7 +164,7 @@ def connection_claims(verified: Verified, keys: TokenKeys, now: Instant) -> Conn
         _expiry(claims, now),
         _json(claims.info, claims.b64info),
         () if claims.subs else tuple(claims.channels or ()),
-        {channel: _sub(options, now) for channel, options in (claims.subs or {}).items()},
+        _subs(claims.subs, now) if claims.subs else _NO_SUBS,
         _json(claims.meta, None),
         claims.jti or "",
         _issued(claims.iat),
@@ -225,6 +229,10 @@ def _end(seconds: float | None, now: Instant) -> Instant | None:
     if at <= now:
         raise TidingsError(Code.EXPIRED, "expire_at is in the past.")
     return min(at, Instant(now + LIFETIME_MAX))
+
+
+def _subs(subs: Mapping[str, _Options], now: Instant) -> Mapping[str, SubClaims]:
+    return {channel: _sub(options, now) for channel, options in subs.items()}
 
 
 def _sub(options: _Options, now: Instant) -> SubClaims:

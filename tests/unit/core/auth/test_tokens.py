@@ -160,6 +160,10 @@ def test_subscriptions_with_terms_stand_in_place_of_mere_names() -> None:
     assert connection({"channels": ["a"], "subs": {}}).channels == ("a",)
 
 
+def test_tokens_without_subscriptions_hold_one_object_in_common() -> None:
+    assert connection({"sub": "ann"}).subs is connection({"sub": "bob", "subs": {}}).subs
+
+
 @pytest.mark.parametrize(
     ("iat", "issued_s"),
     [
