@@ -283,7 +283,7 @@ class Realtime(BaseSettings):
         default=5.0, description="How long a stream that ends may take to say its last; then it is cut off."
     )
     read_buffer_bytes: Bytes = Field(
-        default=1_024, description="First read buffer of a socket; grows as needed."
+        default=2_048, ge=2_048, description="First read buffer of a socket; grows as needed."
     )
     forward_s: Seconds = Field(
         default=2.0, description="How long an emulation call waits for the replica of its session; then 503."
