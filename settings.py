@@ -209,6 +209,11 @@ class Realtime(BaseSettings):
     outbox_bytes_max: Bytes = Field(
         default=1_048_576, description="Unsent bytes of one connection; past it 3008."
     )
+    kernel_unsent_bytes_max: Bytes = Field(
+        default=131_072,
+        description="Of one connection, what the kernel takes to send later (TCP_NOTSENT_LOWAT); by itself "
+        "it takes 4 MB, which count in no outbox.",
+    )
     frame_bytes_max: Bytes = Field(default=262_144, description="One outgoing frame; more is split.")
     compression: bool = Field(
         default=False, description="permessage-deflate on sockets that offer it: fewer bytes for more CPU."

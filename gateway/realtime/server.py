@@ -132,6 +132,9 @@ class RealtimeServer:
         await self._roster.open()
         self._occupancy.open()
         await self._post.open(self._application.downstreams.deliver)
+        for listener in (websocket_socket, streams_socket):  # what it accepts inherits it
+            unsent_bytes_max = self._replica.settings.kernel_unsent_bytes_max
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes_max)
         self._serving = self._tasks.spawn("streams", self._streams.serve(sockets=[streams_socket]))
         self._websockets = await self._sockets.listen(websocket_socket)
 

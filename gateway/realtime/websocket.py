@@ -27,7 +27,7 @@ from gateway.realtime.parts import Replica
 
 LINGER_S = 5.0
 """How long a peer may take to answer our close frame, or to read what is left."""
-SLOW_LINGER_S = 30.0
+SLOW_LINGER_S = 60.0
 """The same for one that was too slow: it has much to read before it comes to its code."""
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.parse import quote
 
 import orjson
@@ -269,17 +269,17 @@ def test_a_reader_that_does_not_read_is_closed_and_the_others_go_on(database_url
             await quick.ask({"id": 2, "subscribe": {"channel": "news"}})
             payload = b'"%b"' % (b"x" * 50_000)
             organization_id = system.organization.organization_id
-            for _ in range(200):
+            sent_bytes = 0
+            while system.server.sockets > 1:
                 await system.owner.submit(publish(organization_id, "news", payload))
                 await quick.publications(1)
-            assert system.server.sockets == 1
+                sent_bytes += len(payload)
+                assert sent_bytes < 1_500_000  # by itself the kernel alone would take four million
             await asyncio.sleep(LINGER_S + 0.5)  # longer than others have to answer
-            with pytest.raises(ConnectionClosed) as closed:
+            with suppress(ConnectionClosed):
                 while True:
                     await slow.recv()
-            received = closed.value.rcvd
-            assert received is not None
-            assert (received.code, received.reason) == (3008, "slow")
+            assert (slow.close_code, slow.close_reason) == (3008, "slow")
 
     run(scenario())
 
