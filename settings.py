@@ -206,13 +206,9 @@ class Realtime(BaseSettings):
         default=5.0, description="For the whole request that opens a socket; then it is dropped."
     )
     message_bytes_max: Bytes = Field(default=65_536, description="Incoming message; past it close 1009.")
-    outbox_bytes_max: Bytes = Field(
-        default=1_048_576, description="Unsent bytes of one connection; past it 3008."
-    )
+    outbox_bytes_max: Bytes = Field(default=1_048_576, description="Unsent bytes of a socket; past it 3008.")
     kernel_unsent_bytes_max: Bytes = Field(
-        default=131_072,
-        description="Of one connection, what the kernel takes to send later (TCP_NOTSENT_LOWAT); by itself "
-        "it takes 4 MB, which count in no outbox.",
+        default=131_072, description="What the kernel may take to send later; 4 MB by itself, in no outbox."
     )
     frame_bytes_max: Bytes = Field(default=262_144, description="One outgoing frame; more is split.")
     compression: bool = Field(

@@ -60,7 +60,7 @@ def _others(place: Place, pids: Iterable[int]) -> Sequence[Figure]:
     kinds = [("protobuf", replace(place.door, encoding=PROTOBUF), "idle", SOCKET_KIB_MAX)]
     if place.origin:
         set_namespace(place, NAMESPACE, OPTIONS)
-        kinds.append(("JSON, with presence", users_door(place), f"{NAMESPACE}:", 0.0))
+        kinds.append(("JSON, with presence", users_door(place), f"{NAMESPACE}:", SOCKET_KIB_MAX))
     found: list[Figure] = []
     with ExitStack() as held:
         for name, door, prefix, floor in kinds:
