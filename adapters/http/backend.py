@@ -160,18 +160,22 @@ class Backends:
             self._make_room()
             line = self._lines[organization_id] = _Line()
         self._lines.move_to_end(organization_id)
+        if self._is_fresh(line):
+            return line
         line.readers += 1
         try:
             async with line.reading:  # one reads for all
-                await self._read(line, organization_id)
+                if not self._is_fresh(line):
+                    await self._read(line, organization_id)
         finally:
             line.readers -= 1
         return line
 
+    def _is_fresh(self, line: _Line) -> bool:
+        return self._clock.monotonic() < line.read_s + OPTIONS_S
+
     async def _read(self, line: _Line, organization_id: bytes) -> None:
         began_s = self._clock.monotonic()
-        if began_s < line.read_s + OPTIONS_S:
-            return
         line.options = await self._find(organization_id) or _NO_OPTIONS
         line.read_s = began_s
         named = {line.options.url_of(event) for event in line.options.endpoints.__struct_fields__}

@@ -33,18 +33,17 @@ class HeadRequests:
         Raises:
             TidingsError: `unavailable` past the deadline, `not_found`, or what the owner answered.
         """
-        future: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Head] = loop.create_future()
         self._waiting.setdefault(organization_id, []).append(future)
         if organization_id not in self._asking:
             self._asking.add(organization_id)
             self._tasks.spawn("head", self._serve(organization_id))
+        timer = loop.call_later(self._deadline_s, _lapse, future)  # asked at each subscribe: the cheap way
         try:
-            await asyncio.wait((future,), timeout=self._deadline_s)
-            if not future.done():
-                raise TidingsError(Code.UNAVAILABLE)
-            return future.result()
+            return await future
         finally:
-            future.cancel()
+            timer.cancel()
 
     async def _serve(self, organization_id: bytes) -> None:
         try:
@@ -64,3 +63,8 @@ class HeadRequests:
         for future in waiting:
             if not future.done():
                 future.set_result(head)
+
+
+def _lapse(future: asyncio.Future[Head]) -> None:
+    if not future.done():
+        future.set_exception(TidingsError(Code.UNAVAILABLE))

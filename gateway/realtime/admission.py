@@ -2,6 +2,7 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Hashable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, Generic, TypeVar
 
@@ -14,6 +15,7 @@ ADDRESS_CHARACTERS_MAX: Final = 64
 """More than any address has; what is longer is no address, and its beginning will do."""
 NETWORK_BITS: Final = 64
 """One customer of a provider has at least this much of IPv6 (RFC 6177): he is counted as one."""
+ADDRESSES_KEPT: Final = 1_000
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -108,6 +110,7 @@ def refusal(code: Code) -> TidingsError:
     return TidingsError(code, **{"violated-policies": policies})
 
 
+@lru_cache(maxsize=ADDRESSES_KEPT)  # each connection asks, and many come from one
 def network_of(address: str) -> str:
     """Return what is counted as one: an IPv4 address, or the network of an IPv6 address."""
     try:
