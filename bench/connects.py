@@ -18,6 +18,8 @@ from bench.wire import Door
 
 CLIENTS_PER_S = 400
 """So many are opened for each second that a part is to take: fewer than a server takes in."""
+SETTLE_S = 2.0
+"""What the server still has to do when they are closed is no part of what is asked next."""
 CHANNELS = 100
 SUBSCRIBERS = 100
 CONNECTS_MIN = 500
@@ -75,3 +77,4 @@ def _held(door: Door, subscriptions: Sequence[Sequence[str]]) -> Iterator[list[s
     finally:
         for one in sockets:
             one.close()
+        time.sleep(SETTLE_S)

@@ -57,10 +57,9 @@ class Tally:
         end = begin + size
         self._ends[descriptor] = bytes(buffer[end - begin : end])
         found = buffer.count(self._mark, 0, end)
-        # A ping is a frame of its own; it may follow or lead publications that arrived together with it.
-        # Byte 0x81 before byte 2 is no valid JSON, and no publication in protobuf ends in 0, so nothing
-        # else looks like it.
-        if buffer.endswith(self._ping, begin, end) or buffer.startswith(self._ping, begin, end):
+        # A ping is a frame of its own, anywhere between publications that arrived together with it. Byte 0x81
+        # before byte 2 is no valid JSON, and no field of protobuf has number 0: nothing else looks like it.
+        if buffer.find(self._ping, begin + 1 - len(self._ping), end) >= 0:
             one.send(self._pong)
         return found
 

@@ -165,7 +165,7 @@ def _read(one: socket.socket) -> bytes:
     piece = one.recv(READ_BYTES)
     if not piece:
         raise LoadError("the server closed the socket of a publisher, or of a subscriber beside it")
-    if piece.startswith(JSON.ping) or piece.endswith(JSON.ping):
+    if JSON.ping in piece:
         one.send(JSON.pong)
     return piece
 
