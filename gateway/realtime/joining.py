@@ -16,6 +16,7 @@ from gateway.realtime.parts import Replica
 from gateway.realtime.subscribing import Beginning, Publications, merged, wanted
 
 RETRY_S = 0.2
+REST_MAX_S = 0.05
 
 
 class HoleError(Exception):
@@ -68,6 +69,7 @@ class Joining:
         self._client = client
         self._offset = self._head_seq = 0
         self._epoch = ""
+        self._page_s = 0.0
         limits = replica.settings
         self._noted = Catching(limits.noted_events_max, limits.page_bytes_max)
         channel.catching[client] = self._noted
@@ -110,7 +112,10 @@ class Joining:
         # Nothing is noted while pages are left: one page waits for the client, the log has the rest.
         self._noted.pause()
         await self._client.drained()
+        if self._page_s:  # who is far behind leaves to the others as much time as it takes itself
+            await self._replica.clock.sleep(min(self._page_s, REST_MAX_S))
         self._noted.resume()
+        began_s = self._replica.clock.monotonic()
         try:
             head = await self._feed.fresh_head()
             publications, more = await self._replica.reader.page(
@@ -126,6 +131,7 @@ class Joining:
             self.push(publications)
             self._offset = publications[-1][0]
             self._replica.chronicle.paged(self._client, self._channel.name, self._offset)
+        self._page_s = self._replica.clock.monotonic() - began_s
         self._head_seq = head.seq
         return more
 

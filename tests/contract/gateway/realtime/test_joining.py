@@ -51,6 +51,28 @@ def test_what_can_not_be_read_now_is_read_later() -> None:
     run(scenario())
 
 
+def test_who_is_far_behind_rests_after_each_page() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        for _ in range(9):
+            log.commit("a")
+        replica, client, socket = await connected(log)
+        await begun(log, client, socket)
+        for _ in range(20):
+            replica.clock.seconds += 0.01  # a page takes its time
+            await answer_all(log)
+        pushed = [line["push"]["pub"]["offset"] for line in socket.lines if "push" in line]
+        assert pushed == [2]  # a page: now it is the turn of others
+        for _ in range(20):
+            replica.clock.gate.open_all()
+            await answer_all(log)
+        pushed = [line["push"]["pub"]["offset"] for line in socket.lines if "push" in line]
+        assert pushed == [2, 3, 4, 5, 6, 7, 8, 9]
+        await replica.tasks.close()
+
+    run(scenario())
+
+
 def test_a_reader_whom_the_retention_overtakes_is_told() -> None:
     async def scenario() -> None:
         log = MemoryLog()
