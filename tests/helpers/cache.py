@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,35 @@ async def cache_server() -> AsyncIterator[Server]:
             yield server
         finally:
             await server.program.stop()
+
+
+Treachery = Callable[[asyncio.StreamWriter], Awaitable[None]]
+"""What is done before something is passed on, with the way back to who said it."""
+
+
+@asynccontextmanager
+async def relayed(server: Server) -> AsyncIterator[tuple[Server, list[Treachery]]]:
+    """Give the server behind a relay, and a list: each thing put there is done before one piece goes on."""
+    path = server.url.removeprefix("unix://")
+    before: list[Treachery] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_unix_connection(path)
+        answers = asyncio.ensure_future(pump(inner_reader, writer))
+        while data := await reader.read(65_536):
+            if before:
+                await before.pop(0)(writer)
+            inner_writer.write(data)
+        answers.cancel()
+        for end in (writer, inner_writer):
+            end.close()
+
+    async with await asyncio.start_unix_server(relay, f"{path}.relay"):
+        yield Server(f"{server.url}.relay", server.program), before
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """What a replica writes: in order, never late, and swept when it is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +10,7 @@ from adapters.redis.attendance import Attendance, Beat, Change
 from adapters.redis.client import CacheError
 from adapters.redis.scripts import call
 from core.streams.event import ClientInfo
-from tests.helpers.cache import Server, cache_of, cache_server
+from tests.helpers.cache import Server, cache_of, cache_server, relayed
 from tests.helpers.loop import run
 from tests.helpers.rosters import ORG, OTHER, both, clients_in, info_of, nobody_listens, reader_of
 
@@ -27,32 +27,7 @@ async def attendance_of(server: Server, silence_s: float = 60) -> AsyncIterator[
             await attendance.close()
 
 
-@asynccontextmanager
-async def relayed(server: Server) -> AsyncIterator[tuple[Server, list[Callable[[], Awaitable[None]]]]]:
-    """Give it behind a relay, and a list: each thing put there is done before another command goes on."""
-    path = server.url.removeprefix("unix://")
-    before: list[Callable[[], Awaitable[None]]] = []
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65_536):
-            writer.write(data)
-
-    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(path)
-        answers = asyncio.ensure_future(pump(inner_reader, writer))
-        while data := await reader.read(65_536):
-            if before:
-                await before.pop(0)()
-            inner_writer.write(data)
-        answers.cancel()
-        for end in (writer, inner_writer):
-            end.close()
-
-    async with await asyncio.start_unix_server(relay, f"{path}.relay"):
-        yield Server(f"{server.url}.relay", server.program), before
-
-
-async def nothing() -> None:
+async def nothing(_writer: asyncio.StreamWriter) -> None:
     """Let it be passed on at once."""
 
 
@@ -212,7 +187,7 @@ def test_a_cache_emptied_while_a_tag_is_noted_lets_nobody_enter_under_it() -> No
     async def scenario() -> None:
         async with cache_server() as server:
 
-            async def empty() -> None:
+            async def empty(_writer: asyncio.StreamWriter) -> None:
                 await server.ask("FLUSHALL")
 
             async with relayed(server) as (behind, before), attendance_of(behind) as attendance:

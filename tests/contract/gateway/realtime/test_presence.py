@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from core.connections.frames import PresenceCount
 from core.errors import Code, TidingsError
 from gateway.realtime import presence
 from settings import Presence
-from tests.helpers.cache import Server, cache_of, cache_server
+from tests.helpers.cache import Server, cache_of, cache_server, relayed
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
 from tests.helpers.rosters import (
@@ -166,45 +164,21 @@ def test_whoever_leaves_during_a_reentry_is_not_entered_again() -> None:
     run(scenario())
 
 
-@asynccontextmanager
-async def treacherous(server: Server) -> AsyncIterator[tuple[str, list[float]]]:
-    """Give the URL of a relay, and a list: a number put there makes it end the next connection that says
-    something, and pass on what was said after so many seconds.
-    """
-    path = server.url.removeprefix("unix://")
-    late: list[float] = []
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65_536):
-            writer.write(data)
-
-    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(path)
-        answers = asyncio.ensure_future(pump(inner_reader, writer))
-        while data := await reader.read(65_536):
-            if late:
-                writer.close()
-                await asyncio.sleep(late.pop())
-            inner_writer.write(data)
-        answers.cancel()
-        for end in (writer, inner_writer):
-            end.close()
-
-    async with await asyncio.start_unix_server(relay, f"{path}.relay"):
-        yield f"{server.url}.relay", late
-
-
 @pytest.mark.parametrize("delay_s", [0.2, 0.8], ids=["within its time", "after it"])
 def test_what_arrives_after_its_connection_was_cut_undoes_nothing_that_came_after(delay_s: float) -> None:
+    async def cut(writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        await asyncio.sleep(delay_s)
+
     async def scenario() -> None:
         async with (
             cache_server() as server,
-            treacherous(server) as (url, late),
+            relayed(server) as (behind, before),
             reader_of(server, silence_s=60) as reader,
-            crowd_of(Server(url, server.program), answer_s=0.5, silence_s=60, beat_s=60) as crowd,
+            crowd_of(behind, answer_s=0.5, silence_s=60, beat_s=60) as crowd,
         ):
             await crowd.enter("a")
-            late.append(delay_s)
+            before.append(cut)
             await crowd.leave("a")  # cut, and on its way
             await crowd.enter("a")
             await becomes(lambda: clients_in(reader), {"a"})
