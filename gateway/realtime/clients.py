@@ -179,7 +179,6 @@ class Clients:
         now = client.replica.moment()
         client.run(client.connection.prolonged(_changed(asking.principal, order, now), now))
         client.replica.wheel.add(client)
-        client.replica.wheel.add(client)
 
 
 async def _tell_of_break(feed: Feed, silenced: list[tuple[Client, list[str]]], clock: Clock) -> None:
