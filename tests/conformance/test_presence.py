@@ -31,12 +31,14 @@ def test_presence_tells_who_is_in_and_with_which_terms(
             }
             for one in (client, watcher):
                 assert await one.call("presence", channel=channel) == {"clients": {ann["client"]: ann}}
-            await watcher.subscribed(channel)
+            await watcher.subscribed(channel, join_leave=True)
             for one in (client, watcher):
                 stats = await one.call("presence_stats", channel=channel)
                 assert stats == {"num_clients": 2, "num_users": 2}
             await client.call("unsubscribe", channel=channel)
             # The reply to the next command comes after that of the unsubscribe.
+            if kind.is_emulated:  # unless that is a request of its own, which may come first
+                await watcher.last("leave", user="ann")
             assert (await client.call("presence_stats", channel=channel))["num_clients"] == 1
             assert (await watcher.call("presence_stats", channel=channel))["num_clients"] == 1
 
