@@ -16,7 +16,7 @@ from adapters.embedded import haproxy as edge
 from adapters.embedded import valkey
 from adapters.embedded.descriptors import ENOUGH, LEAST
 from adapters.embedded.folder import FREE_BYTES_MIN, DataFolder
-from adapters.embedded.ports import ensure_free
+from adapters.embedded.ports import claimed
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.http.client import Client
 from adapters.redis.client import Cache
@@ -124,10 +124,10 @@ async def _ports(settings: Settings) -> str:
     where = settings.installation
     if holder := DataFolder(where.data_dir).holder:
         return f"held by `tidings up` (process {holder})"
-    ensure_free(where.host, {"the edge": where.port})
     ports = {"api": where.api_port, "WebSocket": where.websocket_port, "streams": where.streams_port}
-    ensure_free(require_one_machine(settings).installation.bind, ports, variable="TIDINGS_BIND")
-    return f"{where.port}, {', '.join(str(port) for port in ports.values())} are free"
+    bind = require_one_machine(settings).installation.bind
+    with claimed(where.host, {"the edge": where.port}), claimed(bind, ports, variable="TIDINGS_BIND"):
+        return f"{where.port}, {', '.join(str(port) for port in ports.values())} are free"
 
 
 async def _runs() -> str:

@@ -3,13 +3,14 @@
 import asyncio
 import signal
 import sys
+from contextlib import ExitStack
 from typing import Final
 
 from adapters.clock import SystemClock
 from adapters.embedded.descriptors import raise_limit, warning_of
 from adapters.embedded.folder import DataFolder
 from adapters.embedded.haproxy import haproxy
-from adapters.embedded.ports import ensure_free
+from adapters.embedded.ports import claimed
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.program import Program, end_left_over
 from adapters.embedded.ray import FLAGS, joining
@@ -68,6 +69,7 @@ class _Up:
         self._supervisor = Supervisor(SystemClock(), screen.warn)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._claims = ExitStack()
         self._serves = False
         self._postgres: EmbeddedPostgres | None = None
         self._valkey: Program | None = None
@@ -110,9 +112,7 @@ class _Up:
         if warning := warning_of(descriptors):
             screen.warn(warning)
         self._end_left_overs()
-        ensure_free(where.host, {"the edge": where.port})
-        ports = {"api": where.api_port, "WebSocket": where.websocket_port, "streams": where.streams_port}
-        ensure_free(where.bind, ports, variable="TIDINGS_BIND")
+        self._claim_ports()
         self._ensure_keys()
         await self._reach_given_stores()
         self._choose_stores()
@@ -135,6 +135,12 @@ class _Up:
         for record in sorted(self._folder.run.glob("*.pid")):
             if pid := end_left_over(record):
                 self._screen.warn(f"Ended {NAMES[record.stem]} left by an earlier run (process {pid}).")
+
+    def _claim_ports(self) -> None:
+        where = self._settings.installation
+        ports = {"api": where.api_port, "WebSocket": where.websocket_port, "streams": where.streams_port}
+        self._claims.enter_context(claimed(where.host, {"the edge": where.port}))
+        self._claims.enter_context(claimed(where.bind, ports, variable="TIDINGS_BIND"))
 
     def _ensure_keys(self) -> None:
         folder, entropy = self._folder, SystemEntropy()
@@ -267,6 +273,7 @@ class _Up:
         try:
             await end(self._end_in_order(), self._hurry, STOP_S, self._screen.warn)
         finally:
+            self._claims.close()
             self._folder.close()
 
     async def _end_in_order(self) -> None:

@@ -1,8 +1,9 @@
-"""Ports of this machine: free before the first start, shared by the replicas of a node afterwards."""
+"""Ports of this machine: taken by one installation, and shared by the replicas of a node."""
 
 import errno
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 import psutil
 
@@ -12,10 +13,13 @@ BACKLOG = 4096
 PRIVILEGED = 1024
 
 
-def ensure_free(host: str, ports: Mapping[str, int], *, variable: str = "TIDINGS_HOST") -> None:
-    """Make sure that all ports can be listened on, and that nobody does.
+@contextmanager
+def claimed(host: str, ports: Mapping[str, int], *, variable: str = "TIDINGS_HOST") -> Iterator[None]:
+    """Make sure that all ports can be listened on and that nobody does, and keep it so for this process.
 
-    A left-over replica would take its share of the connections unseen.
+    What listens later shares its port with whoever does the same, so a second installation, or a left-over
+    replica, would take its share of the connections unseen. A claim is seen from the beginning of a start:
+    it is the UDP port of the same number, which is for one alone, and free again when its process is gone.
 
     Args:
         host: address or name; of a name, every address is tried.
@@ -25,14 +29,17 @@ def ensure_free(host: str, ports: Mapping[str, int], *, variable: str = "TIDINGS
     Raises:
         StartError: one can't be; the sentence says why, and who holds it where that can be found out.
     """
-    for what, port in ports.items():
-        for family, address in _addresses(host, port, variable):
-            try:
-                with socket.socket(family) as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind(address)
-            except OSError as error:
-                raise StartError(_sentence(error, host, what, port, variable)) from None
+    with ExitStack() as claims:
+        for what, port in ports.items():
+            for family, address in _addresses(host, port, variable):
+                try:
+                    with socket.socket(family) as probe:
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        probe.bind(address)
+                    claims.enter_context(socket.socket(family, socket.SOCK_DGRAM)).bind(address)
+                except OSError as error:
+                    raise StartError(_sentence(error, host, what, port, variable)) from None
+        yield
 
 
 def _addresses(host: str, port: int, variable: str) -> list[tuple[int, tuple[object, ...]]]:
@@ -63,14 +70,14 @@ def _sentence(error: OSError, host: str, what: str, port: int, variable: str) ->
 
 
 def _holder(port: int) -> str:
-    for connection in psutil.net_connections("tcp"):
-        if connection.status != psutil.CONN_LISTEN or not connection.pid or not connection.laddr:
-            continue
-        if connection.laddr.port == port:
-            try:
-                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
-            except psutil.NoSuchProcess:
-                return ""
+    for kind in ("udp", "tcp"):  # who claims it first: `tidings up`, not one of its programs
+        for one in psutil.net_connections(kind):
+            is_taken = kind == "udp" or one.status == psutil.CONN_LISTEN
+            if is_taken and one.pid and one.laddr and one.laddr.port == port:
+                try:
+                    return f" by {psutil.Process(one.pid).name()} (process {one.pid})"
+                except psutil.NoSuchProcess:
+                    return ""
     return ""
 
 

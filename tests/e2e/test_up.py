@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -158,6 +159,28 @@ def test_a_second_start_beside_the_first_is_refused(folder: Path) -> None:
         said = refused(folder)
         assert f"(process {system.process.pid})" in said
         assert system.call("GET", "/v1/events")[0] == 200
+
+
+def test_a_port_belongs_to_who_starts_first_before_anything_listens_on_it(folder: Path) -> None:
+    port = str(free_ports())
+    environment = {"TIDINGS_PORT": port, "TIDINGS_DATA_DIR": str(folder / "first")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "up", "--single-process"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as first:
+        assert first.stdout is not None
+        try:
+            # What is next starts the first of its programs.
+            assert any("Resource types" in line for line in first.stdout)
+            said = refused(folder, TIDINGS_PORT=port)
+        finally:
+            first.send_signal(signal.SIGINT)
+            first.communicate(timeout=30)
+    assert f"Port {port} (the edge) is in use by" in said
+    assert f"(process {first.pid})" in said
 
 
 def test_too_few_descriptors_are_refused(folder: Path) -> None:
