@@ -12,7 +12,9 @@ from core.connections.frames import Connect, ErrorReply
 from core.errors import Code, TidingsError
 from gateway.realtime.calling import EndedError, ask_to_connect, ask_to_subscribe
 from gateway.realtime.failures import known, reply_of
+from gateway.realtime.feed import Feed
 from gateway.realtime.participant import Participant, principal_of
+from gateway.realtime.parts import Replica
 from gateway.realtime.users import admit_user
 
 
@@ -35,7 +37,9 @@ async def authenticate(client: Participant, effect: Authenticate) -> None:
             client.run(client.connection.refused_by_backend(command.id, welcome, replica.clock.monotonic()))
             replica.wheel.add(client)
             return
-        options = await replica.backends.options(welcome.principal.organization_id)
+        organization_id = welcome.principal.organization_id
+        options = await replica.backends.options(organization_id)
+        feed = await _feed_of(replica, organization_id)
     except EndedError:
         return
     except (TidingsError, OSError) as error:
@@ -43,10 +47,10 @@ async def authenticate(client: Participant, effect: Authenticate) -> None:
         replica.wheel.add(client)
         return
     if client.connection.is_closed:
+        replica.hub.leave(feed)
         return
     client.opening = replica.kept_of(client.opening, command.headers, options)
-    organization_id = welcome.principal.organization_id
-    client.feed = feed = replica.hub.join(organization_id)
+    client.feed = feed
     replica.clients.seat(client, feed, welcome.principal.id)
     replica.admission.hold_connect(organization_id)
     if welcome.principal.kind == "key":
@@ -59,6 +63,17 @@ async def authenticate(client: Participant, effect: Authenticate) -> None:
         client.end(INVALID_TOKEN)
         return
     _let_in(client, command, welcome, asks_to_stay=welcome.by_backend and bool(options.url_of("refresh")))
+
+
+async def _feed_of(replica: Replica, organization_id: bytes) -> Feed:
+    """Return the organization's feed: an order that is given after the reply must come to this client."""
+    feed = replica.hub.join(organization_id)
+    try:
+        await feed.heard()
+    except BaseException:
+        replica.hub.leave(feed)
+        raise
+    return feed
 
 
 def _let_in(client: Participant, command: Connect, welcome: _Welcome, *, asks_to_stay: bool) -> None:

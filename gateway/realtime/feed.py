@@ -14,7 +14,7 @@ from adapters.postgres.streams import LogReader
 from adapters.telemetry.tasks import Tasks
 from core.connections.frames import Joined, Left
 from core.connections.orders import JOINED, ORDER
-from core.errors import TidingsError
+from core.errors import Code, TidingsError
 from core.ports import Clock, LiveFeed
 from core.streams.event import EphemeralPublication, Event, Head, LiveBatch
 from gateway.realtime.channel import Channel
@@ -23,6 +23,8 @@ from gateway.realtime.lane import Subscriber
 from gateway.realtime.recent import Recent
 from settings import Realtime
 
+HEARD_S = 5.0
+"""Longer than an owner takes to be replaced."""
 GAP_PAGE = 1_000
 RETRY_S = 0.2
 CROWD = 32
@@ -85,11 +87,26 @@ class Feed:
         self._tasks = tasks
         self._clients = clients
         self._announced = 0
+        self._is_heard = asyncio.Event()
         self._waiting: list[Event] = []
         self._filling = False
         self._touched: dict[str, Channel] = {}
         self._changed: asyncio.Future[None] | None = None
         self._log = structlog.get_logger()
+
+    async def heard(self) -> None:
+        """Return when what the owner says arrives here: what is in no log, as orders are, is said once.
+
+        Raises:
+            TidingsError: `unavailable`, it does not yet.
+        """
+        if self._is_heard.is_set():
+            return
+        try:
+            async with asyncio.timeout(HEARD_S):
+                await self._is_heard.wait()
+        except TimeoutError:
+            raise TidingsError(Code.UNAVAILABLE) from None
 
     async def fresh_head(self) -> Head:
         """Return a head that covers everything acknowledged before this call.
@@ -100,7 +117,7 @@ class Feed:
         head = await self._live.head(self.organization_id)
         if head.epoch != self.epoch:
             # Before the first announcement as well: what is read up to this head is dispatched from here on.
-            self.on_head(head)
+            self._take_head(head)
         return head
 
     def channel(self, name: str) -> Channel:
@@ -132,6 +149,10 @@ class Feed:
 
     def on_head(self, head: Head) -> None:
         """Take an announced head: the beginning, a sign that nothing was missed, or that something was."""
+        self._is_heard.set()
+        self._take_head(head)
+
+    def _take_head(self, head: Head) -> None:
         if head.epoch != self.epoch:
             known = self.epoch
             self.epoch, self.next_seq, self._announced = head.epoch, head.seq + 1, head.seq

@@ -4,9 +4,10 @@ import pytest
 
 from tests.conformance.kinds import GO, KINDS, Kind, Site
 from tests.conformance.sdk import sdk
-from tests.conformance.tenants import Tenant, documents
+from tests.conformance.tenants import Tenant, create, documents
 from tests.conformance.together import together
 from tests.helpers.loop import run
+from tests.helpers.running import Running
 
 
 def test_a_user_is_sent_away_for_good_on_every_replica(
@@ -27,6 +28,22 @@ def test_a_user_is_sent_away_for_good_on_every_replica(
                 ended = await one.last("disconnected")
                 assert (ended["code"], ended["reason"]) == (3503, "force disconnect")
             assert not other.so_far("disconnected")
+
+    run(conversation())
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_the_first_client_of_an_organization_hears_of_an_order_that_follows_its_connect_at_once(
+    system: Running, site: Site, name: str, attempt: int
+) -> None:
+    organization = create(system, f"first-{name}-{attempt}")
+    organization.api("info")  # the other side of it is awake
+
+    async def conversation() -> None:
+        async with sdk(GO, site, organization.token("ann")) as client:
+            await client.heard("connected")
+            organization.api("disconnect", user="ann")
+            assert (await client.last("disconnected"))["code"] == 3503
 
     run(conversation())
 

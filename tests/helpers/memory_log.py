@@ -65,9 +65,11 @@ class MemoryLog:
 
     Args:
         expired: how many of the first events are past their retention.
+        greets: whoever watches is told the head at once; else when the test announces it.
     """
 
-    def __init__(self, expired: int = 0) -> None:
+    def __init__(self, expired: int = 0, *, greets: bool = True) -> None:
+        self.greets = greets
         self.gate = Gate()
         self.log: list[Event] = []
         self.last: dict[str, int] = {}
@@ -168,6 +170,8 @@ class MemoryLog:
 
     def watch(self, _organization_id: bytes, listener: LiveListener) -> None:
         self.listeners.append(listener)
+        if self.greets:
+            listener.on_head(Head(ORG, self.epoch, len(self.log)))
 
     def unwatch(self, _organization_id: bytes, listener: LiveListener) -> None:
         self.listeners.remove(listener)

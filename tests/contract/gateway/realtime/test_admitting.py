@@ -1,9 +1,13 @@
 """Who is let in, and what becomes of those who are not."""
 
 import msgspec
+import pytest
 
+from core.connections.orders import Disconnect, Who
 from tests.helpers.loop import run
+from tests.helpers.memory_log import MemoryLog
 from tests.helpers.realtime import Speaker, realtime_of
+from tests.helpers.replica import MemoryReplica, turns
 
 
 def test_where_tokens_must_name_a_user_one_without_ends_the_connection(database_url: str) -> None:
@@ -35,5 +39,59 @@ def test_a_key_that_was_taken_back_lets_nobody_in_again(database_url: str) -> No
                 async with Speaker(realtimes.url) as again:
                     await again.say({"id": 1, "connect": {"token": key}})
                     assert await again.closed() == (3500, "invalid token")
+
+    run(scenario())
+
+
+def test_who_is_let_in_hears_every_order_that_is_given_afterwards() -> None:
+    # The reply came first: an order for the first client of an organization here was acknowledged and lost.
+    async def scenario() -> None:
+        log = MemoryLog(greets=False)
+        replica = MemoryReplica(log)
+        client, socket = replica.connect()
+        await turns(5)
+        assert (socket.lines, client.connection.is_connected) == ([], False)
+        log.announce(0)
+        await turns(5)
+        assert "connect" in socket.lines[0]
+        replica.order(Disconnect(Who("", client=client.client_id), 3503, "go"))
+        assert socket.codes == [3503]
+
+    run(scenario())
+
+
+def test_who_leaves_while_it_waits_to_be_let_in_leaves_nothing() -> None:
+    async def scenario() -> None:
+        log = MemoryLog(greets=False)
+        replica = MemoryReplica(log)
+        client, socket = replica.connect()
+        await turns(5)
+        client.lost()
+        log.announce(0)
+        await turns(5)
+        assert ([feed.users for feed in replica.hub.feeds], len(replica.clients), socket.lines) == (
+            [0],
+            0,
+            [],
+        )
+
+    run(scenario())
+
+
+def test_where_orders_do_not_arrive_nobody_is_let_in_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.realtime.feed.HEARD_S", 0.01)
+
+    async def scenario() -> None:
+        log = MemoryLog(greets=False)
+        replica = MemoryReplica(log)
+        _, socket = replica.connect()
+        while not socket.lines:
+            await turns(1)
+        assert (socket.lines[0]["error"]["code"], socket.lines[0]["error"]["temporary"]) == (100, True)
+        assert [feed.users for feed in replica.hub.feeds] == [0]
+        log.announce(0)
+        _, again = replica.connect()
+        await turns(5)
+        assert ("connect" in again.lines[0], [feed.users for feed in replica.hub.feeds]) == (True, [1])
 
     run(scenario())

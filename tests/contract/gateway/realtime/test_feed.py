@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
 
 from adapters.clock import SystemClock
 from adapters.postgres.streams import LogReader
@@ -13,6 +14,7 @@ from adapters.telemetry.tasks import Tasks
 from core.channels.namespace import OWN
 from core.connections.orders import JOINED, LEFT, ORDER
 from core.connections.subscription import Grant
+from core.errors import Code, TidingsError
 from core.streams.event import SPARES_SENDER, ClientInfo, EphemeralPublication, Event, Head, LiveBatch
 from gateway.realtime.catching import Catching
 from gateway.realtime.feed import GAP_PAGE, Feed
@@ -21,7 +23,7 @@ from tests.helpers.eventually import eventually
 from tests.helpers.listener import FORMS, Listener
 from tests.helpers.log import EPOCH, LogWriter, database_at, make_days, make_organization
 from tests.helpers.loop import run
-from tests.helpers.memory_log import MemoryLog
+from tests.helpers.memory_log import ORG, MemoryLog
 from tests.helpers.recorder import Recorder
 from tests.helpers.replica import MemoryReplica, turns
 
@@ -367,9 +369,9 @@ def test_an_order_is_handed_to_the_clients_and_is_no_publication(database_url: s
 
 def test_a_fresh_head_covers_what_was_acknowledged_and_brings_the_epoch() -> None:
     async def scenario() -> None:
-        log = MemoryLog()
+        log = MemoryLog(greets=False)
         replica = MemoryReplica(log)
-        feed = replica.hub.join(b"o" * 16)
+        feed = replica.hub.join(ORG)
         log.commit("a")
         asked = asyncio.ensure_future(feed.fresh_head())
         await turns(2)
@@ -377,6 +379,24 @@ def test_a_fresh_head_covers_what_was_acknowledged_and_brings_the_epoch() -> Non
         head = await asked
         assert (head.seq, head.epoch) == (1, log.epoch)
         assert (feed.epoch, feed.next_seq, feed.reaches(head)) == (log.epoch, 2, True)
+        heard = asyncio.ensure_future(feed.heard())
+        await turns(2)
+        assert not heard.done()  # it was asked for, and does not mean that what is said from now on comes
+        log.announce(1)
+        await heard
+        await feed.heard()
+
+    run(scenario())
+
+
+def test_who_waits_for_an_owner_that_says_nothing_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.realtime.feed.HEARD_S", 0.01)
+
+    async def scenario() -> None:
+        feed = MemoryReplica(MemoryLog(greets=False)).hub.join(ORG)
+        with pytest.raises(TidingsError) as refused:
+            await feed.heard()
+        assert refused.value.code is Code.UNAVAILABLE
 
     run(scenario())
 
