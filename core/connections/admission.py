@@ -10,6 +10,7 @@ from core.auth.tokens import SubscriptionClaims
 from core.channels.filter import validate
 from core.channels.name import PRIVATE, USER_BOUNDARY, is_text
 from core.channels.namespace import Options
+from core.connections.effects import Admit
 from core.connections.frames import Since, Subscribe
 from core.connections.subscription import Grant
 from core.errors import Code, TidingsError
@@ -78,7 +79,25 @@ def terms_of(claims: SubscriptionClaims, principal: Principal, channel: str, cli
     )
 
 
-def refusal_of_wishes(command: Subscribe, options: Options) -> Code | None:
+def admission_of(asking: Asking, command: Subscribe) -> Grant | Admit | Code:
+    """Return what becomes of a subscribe: it is granted, others must be asked, or why it is refused."""
+    channel, options = command.channel, asking.options_of(command.channel)
+    if options is None:
+        return Code.UNKNOWN_CHANNEL
+    refusal = asking.refusal_to_subscribe(channel, has_token=bool(command.token))
+    if refusal in (None, Code.PERMISSION_DENIED):
+        refusal = _refusal_of_wishes(command, options) or refusal  # a bad request, from whomever
+    asks_backend = not command.token and asking.asks_backend(channel, options)
+    if refusal is Code.PERMISSION_DENIED and asks_backend:
+        refusal = None  # it is the backend that decides
+    if refusal is not None:
+        return refusal
+    if command.token or asks_backend:
+        return Admit(command, ask_backend=asks_backend)
+    return grant_of_terms(asking, command, options, Terms())
+
+
+def _refusal_of_wishes(command: Subscribe, options: Options) -> Code | None:
     """Return why a subscribe asks for what can't be, or None."""
     if command.filter is None:
         return None
@@ -89,6 +108,14 @@ def refusal_of_wishes(command: Subscribe, options: Options) -> Code | None:
     except TidingsError as error:
         return error.code
     return None
+
+
+def grant_of_addition(asking: Asking, command: Subscribe, terms: Terms) -> Grant | None:
+    """Return the terms of a subscription that the server adds; None: there can be no such channel."""
+    options = asking.options_of(command.channel)
+    if options is None or not is_text(command.channel):
+        return None
+    return grant_of_terms(asking, command, options, terms, is_server_side=True)
 
 
 def grant_of_terms(

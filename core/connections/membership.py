@@ -7,13 +7,13 @@ them, the connection is over, and nothing of this is asked any more.
 from collections.abc import Iterable
 
 from core.auth.principal import Principal
-from core.channels.name import is_text
 from core.connections.admission import (
     Asking,
     ServerSide,
     Terms,
+    admission_of,
+    grant_of_addition,
     grant_of_terms,
-    refusal_of_wishes,
 )
 from core.connections.codes import (
     BAD_REQUEST,
@@ -46,7 +46,7 @@ from core.connections.frames import (
 from core.connections.lines import Add, ChannelCommand, ChannelOrder, Evict, Lines
 from core.connections.moment import Moment
 from core.connections.requests import Request, effect_of, refused
-from core.connections.subscription import Grants
+from core.connections.subscription import Grant, Grants
 from core.connections.subscriptions import Subscriptions
 from core.errors import REGISTRY, Code, TidingsError
 
@@ -90,12 +90,10 @@ class Membership:
         """Begin the server-side subscriptions of a new connection; None: they are too many."""
         if len(found) > self._channels_max:
             return None
-        joins = []
-        for one in found:
-            grant = self._grants.shared(one.grant)
-            self.subscriptions.begin(one.command.channel, grant, at.until(one.expires_at)[0])
-            joins.append(Join(one.command, grant, one.data))
-        return tuple(joins)
+        return tuple(
+            self._begin(one.command, one.grant, ends_s=at.until(one.expires_at)[0], data=one.data)
+            for one in found
+        )
 
     def are_of(self, principal: Principal) -> bool:
         """Say whether a new token tells of the server-side subscriptions that are live, and of no others."""
@@ -154,29 +152,36 @@ class Membership:
         return [effect]
 
     def _subscribe(self, command: Subscribe) -> list[Effect]:
-        asking, channel = self.asking, command.channel
+        channel = command.channel
         if channel in self.subscriptions:
             return [refused(command.id, Code.ALREADY_SUBSCRIBED, channel)]
-        if len(self.subscriptions) >= self._channels_max:
+        if self._is_full:
             return [refused(command.id, Code.LIMIT_EXCEEDED, channel)]
-        options = asking.options_of(channel)
-        refusal = asking.refusal_to_subscribe(channel, has_token=bool(command.token))
-        if options is None:
-            return [refused(command.id, Code.UNKNOWN_CHANNEL, channel)]
-        if refusal in (None, Code.PERMISSION_DENIED):
-            refusal = refusal_of_wishes(command, options) or refusal
-        asks_backend = not command.token and asking.asks_backend(channel, options)
-        if refusal is Code.PERMISSION_DENIED and asks_backend:
-            refusal = None  # it is the backend that decides
-        if refusal is not None:
-            return [refused(command.id, refusal, channel)]
+        admission = admission_of(self.asking, command)
+        if isinstance(admission, Code):
+            return [refused(command.id, admission, channel)]
         self._lines.hold(channel)
-        if command.token or asks_backend:
+        if isinstance(admission, Admit):
             self.subscriptions.reserve(channel)
-            return [Admit(command, ask_backend=asks_backend)]
-        grant = self._grants.shared(grant_of_terms(asking, command, options, Terms()))
-        self.subscriptions.begin(channel, grant)
-        return [Join(command, grant)]
+            return [admission]
+        return [self._begin(command, admission)]
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self.subscriptions) >= self._channels_max
+
+    def _begin(
+        self,
+        command: Subscribe,
+        grant: Grant,
+        *,
+        ends_s: float | None = None,
+        data: bytes = b"",
+        ttl_s: int | None = None,
+    ) -> Join:
+        shared = self._grants.shared(grant)
+        self.subscriptions.begin(command.channel, shared, ends_s)
+        return Join(command, shared, data, ttl_s)
 
     def _unsubscribe(self, command: Unsubscribe) -> list[Effect]:
         grant = self.subscriptions.drop(command.channel)
@@ -220,10 +225,10 @@ class Membership:
         options = asking.options_of(command.channel)
         if options is None:
             return self.not_admitted(command, ErrorReply(REGISTRY[Code.UNKNOWN_CHANNEL].realtime))
-        grant = self._grants.shared(grant_of_terms(asking, command, options, terms))
+        grant = grant_of_terms(asking, command, options, terms)
         ends_s, ttl_s = at.until(terms.expires_at)
-        self.subscriptions.begin(command.channel, grant, ends_s)
-        return [Join(command, grant, terms.data, ttl_s if terms.is_refreshable else None)]
+        told_s = ttl_s if terms.is_refreshable else None
+        return [self._begin(command, grant, ends_s=ends_s, data=terms.data, ttl_s=told_s)]
 
     def not_admitted(self, command: Subscribe, reply: ErrorReply) -> list[Effect]:
         """The token or the backend refused the subscription."""
@@ -288,17 +293,13 @@ class Membership:
         return self._order([Add(command, terms, at.until(terms.expires_at)[0])])
 
     def _add(self, order: Add) -> list[Effect]:
-        asking, channel = self.asking, order.channel
-        options = asking.options_of(channel)
-        if channel in self.subscriptions or len(self.subscriptions) >= self._channels_max:
+        if order.channel in self.subscriptions or self._is_full:
             return []
-        if options is None or not is_text(channel):
+        grant = grant_of_addition(self.asking, order.command, order.terms)
+        if grant is None:
             return []
-        grant = grant_of_terms(asking, order.command, options, order.terms, is_server_side=True)
-        shared = self._grants.shared(grant)
-        self.subscriptions.begin(channel, shared, order.ends_s)
-        self._lines.hold(channel)
-        return [Join(order.command, shared, order.terms.data)]
+        self._lines.hold(order.channel)
+        return [self._begin(order.command, grant, ends_s=order.ends_s, data=order.terms.data)]
 
     def expire(self, now_s: float) -> list[Effect]:
         """End the subscriptions whose token is over; a server-side one takes the connection along."""

@@ -10,7 +10,7 @@ from core.channels.namespace import OWN, ChannelRules, ClientOptions, Options, P
 from core.connections.admission import Asking
 from core.connections.connection import Connection, Limits, Manner
 from core.connections.effects import Effect, Send
-from core.connections.frames import Command, Connect, ErrorReply
+from core.connections.frames import Command, Connect, ErrorReply, Subscribe
 from core.connections.membership import Membership
 from core.connections.moment import Moment
 from core.connections.subscription import Grant, Grants
@@ -56,6 +56,7 @@ KEY = Principal(ORGANIZATION.organization_id, "key", "key_1", ALL)
 LIMITS = Limits(ping_s=20, pong_s=8, connect_s=15, expiry_grace_s=25, channels_max=3, pending_commands_max=4)
 NOW_S = 1_800_000_000
 A, B = "room:a", "room:b"
+SECRET = "$room:1"  # noqa: S105 (a channel)
 ROOM = Grant(OWN, recoverable=True)
 """What a subscription to a room is granted."""
 
@@ -91,6 +92,11 @@ PERSONAL = demanding(user_personal_channel=PersonalChannel(enabled=True, namespa
 
 def asking(principal: Principal = ANN, organization: Organization = ORGANIZATION) -> Asking:
     return Asking(principal, organization, TYPES)
+
+
+def tokened(id_: int, channel: str, text: str = "t") -> Subscribe:
+    """Return a subscribe with a token."""
+    return Subscribe(id_, channel, token=text)
 
 
 def fresh(limits: Limits = LIMITS, **manner: Any) -> Connection:

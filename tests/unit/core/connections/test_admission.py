@@ -12,11 +12,13 @@ from core.channels.namespace import OWN, Options
 from core.connections.admission import (
     ServerSide,
     Terms,
+    admission_of,
+    grant_of_addition,
     grant_of_terms,
-    refusal_of_wishes,
     server_side,
     terms_of,
 )
+from core.connections.effects import Admit
 from core.connections.frames import Since, Subscribe
 from core.connections.subscription import Grant
 from core.errors import Code
@@ -26,6 +28,7 @@ from tests.helpers.connections import (
     ANONYMOUS,
     ASKING,
     CHAT,
+    CLOSED,
     KEY,
     LIMITED,
     LOUD,
@@ -33,12 +36,14 @@ from tests.helpers.connections import (
     ORGANIZATION,
     PERSONAL,
     ROOM,
+    SECRET,
     A,
     B,
     asking,
     demanding,
     instant,
     ruled,
+    tokened,
 )
 
 INSECURE = replace(ORGANIZATION, client_insecure=True)
@@ -118,16 +123,62 @@ def test_a_token_of_another_user_channel_or_client_brings_none() -> None:
     assert terms_of(replace(CLAIMS, user=""), ANONYMOUS, A, "c-1") == Terms(A)
 
 
-# --- what is wished for
+# --- what becomes of a subscribe
+
+
+def test_what_a_client_may_have_by_itself_is_granted() -> None:
+    assert admission_of(asking(), Subscribe(2, A)) == ROOM
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (Subscribe(6, "unknown:a"), Code.UNKNOWN_CHANNEL),
+        (tokened(6, "unknown:a"), Code.UNKNOWN_CHANNEL),
+        (tokened(6, "room:\u00f6"), Code.VALIDATION_FAILED),
+        (Subscribe(6, "room:" + "a" * 251), Code.VALIDATION_FAILED),
+        (Subscribe(6, SECRET), Code.PERMISSION_DENIED),
+        (Subscribe(6, "closed:a"), Code.PERMISSION_DENIED),
+        (Subscribe(6, "limited:#bob"), Code.PERMISSION_DENIED),
+        (Subscribe(6, A, filter=FilterNode(op="xor")), Code.VALIDATION_FAILED),
+        (Subscribe(6, "closed:a", filter=FilterNode(key="a", cmp="ex")), Code.VALIDATION_FAILED),
+        (Subscribe(6, "asking:a", filter=FilterNode(key="a", cmp="ex")), Code.VALIDATION_FAILED),
+    ],
+)
+def test_a_subscribe_is_refused_in_the_order_of_checks(command: Subscribe, code: Code) -> None:
+    assert admission_of(asking(), command) is code
 
 
 def test_a_filter_must_be_one_be_allowed_and_stand_without_delta() -> None:
     good, bad = FilterNode(key="a", cmp="ex"), FilterNode(op="xor")
-    assert refusal_of_wishes(Subscribe(1, A, filter=good), OWN) is None
-    assert refusal_of_wishes(Subscribe(1, A, delta=True), OWN) is None
-    assert refusal_of_wishes(Subscribe(1, A, filter=bad), OWN) is Code.VALIDATION_FAILED
-    assert refusal_of_wishes(Subscribe(1, A, filter=good), OPEN) is Code.VALIDATION_FAILED
-    assert refusal_of_wishes(Subscribe(1, A, filter=good, delta=True), OWN) is Code.VALIDATION_FAILED
+    assert admission_of(asking(), Subscribe(1, A, filter=good)) == replace(ROOM, filter=good)
+    assert admission_of(asking(), Subscribe(1, A, delta=True)) == replace(ROOM, delta=True)
+    for wish in (
+        Subscribe(1, A, filter=bad),
+        Subscribe(1, "open:a", filter=good),
+        Subscribe(1, A, filter=good, delta=True),
+    ):
+        assert admission_of(asking(), wish) is Code.VALIDATION_FAILED
+
+
+def test_a_key_is_judged_by_its_scopes() -> None:
+    assert admission_of(asking(KEY), Subscribe(2, "$closed:a")) == Grant(CLOSED)
+    unscoped = asking(replace(KEY, scopes=frozenset()))
+    assert admission_of(unscoped, Subscribe(2, A)) is Code.PERMISSION_DENIED
+
+
+def test_where_the_backend_is_asked_it_decides_even_what_nobody_else_allows() -> None:
+    for command in (Subscribe(2, "asking:a", data=b"1"), Subscribe(2, "limited:a")):
+        assert admission_of(asking(), command) == Admit(command, ask_backend=True)
+
+
+def test_a_token_or_a_list_of_users_decides_in_place_of_the_backend() -> None:
+    for command in (tokened(2, SECRET), tokened(2, "closed:a"), tokened(2, "asking:a")):
+        assert admission_of(asking(), command) == Admit(command, ask_backend=False)
+    assert admission_of(asking(), Subscribe(3, "limited:#ann")) == Grant(LIMITED)
+
+
+# --- what is granted
 
 
 def test_a_subscription_has_what_its_command_wishes_and_the_namespace_allows() -> None:
@@ -204,6 +255,16 @@ def test_a_token_may_tell_of_the_subscriber_and_be_renewed() -> None:
 
 
 # --- server-side subscriptions
+
+
+def test_the_server_adds_what_a_client_may_not_have_by_itself() -> None:
+    grant = grant_of_addition(asking(), Subscribe(0, "closed:a"), Terms("closed:a", b"1"))
+    assert grant == Grant(CLOSED, is_server_side=True, info=b"1")
+
+
+@pytest.mark.parametrize("name", ["unknown:a", "", "\0user:ann", "a\nb", "\ud800", "a" * 256])
+def test_nothing_is_added_under_a_name_that_no_channel_has(name: str) -> None:
+    assert grant_of_addition(asking(), Subscribe(0, name), Terms(name)) is None
 
 
 def had(principal: Any = ANN, organization: Any = ORGANIZATION, **asked: Since) -> list[ServerSide] | Code:
