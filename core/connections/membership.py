@@ -37,7 +37,6 @@ from core.connections.frames import (
     ErrorReply,
     Publish,
     SubRefresh,
-    SubRefreshed,
     Subscribe,
     SubscriptionEnded,
     Unsubscribe,
@@ -45,13 +44,11 @@ from core.connections.frames import (
 )
 from core.connections.lines import Add, ChannelCommand, ChannelOrder, Evict, Lines
 from core.connections.moment import Moment
+from core.connections.renewal import failure_of, renew, renewal_of
 from core.connections.requests import Request, effect_of, refused
 from core.connections.subscription import Grant, Grants
 from core.connections.subscriptions import Subscriptions
 from core.errors import REGISTRY, Code, TidingsError
-
-_EXPIRED = frozenset({Code.CREDENTIAL_EXPIRED, Code.EXPIRED})
-_OURS = 100
 
 
 class Membership:
@@ -201,21 +198,10 @@ class Membership:
         return [SendPush(SubscriptionEnded(command.channel, command.code)), Leave(command.channel, grant)]
 
     def _renew(self, command: SubRefresh) -> list[Effect]:
-        if not command.token:
-            return [refused(command.id, Code.VALIDATION_FAILED)]
-        if not command.channel:
-            return [Renew(command)]
-        problem = self._not_renewable(command.id, command.channel)
-        if problem is not None:
-            return [problem]
-        self._lines.hold(command.channel)
-        return [Renew(command)]
-
-    def _not_renewable(self, id_: int, channel: str) -> Effect | None:
-        grant = self.subscriptions.grant(channel)
-        if grant is None:
-            return refused(id_, Code.PERMISSION_DENIED)
-        return None if grant.is_renewable else Close(BAD_REQUEST)
+        effect = renewal_of(self.subscriptions, command)
+        if type(effect) is Renew and command.channel:
+            self._lines.hold(command.channel)
+        return [effect]
 
     def admitted(self, command: Subscribe, terms: Terms | None, at: Moment) -> list[Effect]:
         """The token or the backend lets it subscribe; None: the token is another's, or another channel's."""
@@ -237,26 +223,16 @@ class Membership:
 
     def renewed(self, command: SubRefresh, terms: Terms | None, at: Moment) -> list[Effect]:
         """The subscription's new token was good; None: it is another's, or another channel's."""
-        if terms is None:
-            return [Close(INVALID_TOKEN)]
-        channel = command.channel or terms.channel
-        problem = self._not_renewable(command.id, channel)  # it may have ended, or is another's all along
-        if type(problem) is Close:
-            return [problem]
-        if problem is not None:
-            return [problem, *self._finished_if(command)]
-        ends_s, ttl_s = at.until(terms.expires_at)
-        self.subscriptions.end_at(channel, ends_s)
-        return [Send(command.id, SubRefreshed(ttl_s)), *self._finished_if(command)]
+        return self._answered(command, renew(self.subscriptions, command, terms, at))
 
     def not_renewed(self, command: SubRefresh, error: TidingsError) -> list[Effect]:
-        """The subscription's new token was refused; a failure of our own is answered as temporary."""
-        if error.row.retry != "never":
-            return [Send(command.id, ErrorReply(_OURS)), *self._finished_if(command)]
-        return [Close(SUBSCRIPTION_EXPIRED if error.code in _EXPIRED else INVALID_TOKEN)]
+        """The subscription's new token was refused."""
+        return self._answered(command, failure_of(command, error))
 
-    def _finished_if(self, command: SubRefresh) -> list[Effect]:
-        return self.finished(command.channel) if command.channel else []
+    def _answered(self, command: SubRefresh, answer: Send | Close) -> list[Effect]:
+        if type(answer) is Close or not command.channel:
+            return [answer]
+        return [answer, *self.finished(command.channel)]
 
     def finished(self, channel: str) -> list[Effect]:
         """What held a channel is done: what waited for it takes its turn."""

@@ -7,7 +7,7 @@ from typing import Any
 from core.auth.principal import Organization, Principal
 from core.auth.scopes import ALL
 from core.channels.namespace import OWN, ChannelRules, ClientOptions, Options, PersonalChannel
-from core.connections.admission import Asking
+from core.connections.admission import Asking, Terms
 from core.connections.connection import Connection, Limits, Manner
 from core.connections.effects import Effect, Send
 from core.connections.frames import Command, Connect, ErrorReply, Subscribe
@@ -59,6 +59,8 @@ A, B = "room:a", "room:b"
 SECRET = "$room:1"  # noqa: S105 (a channel)
 ROOM = Grant(OWN, recoverable=True)
 """What a subscription to a room is granted."""
+RENEWABLE = replace(ROOM, is_renewable=True)
+"""What it is granted by a token that its client renews."""
 
 Said = Command | Callable[[Any], list[Effect]]
 """What happens to a machine: a command of its client, or a report of what became of an effect."""
@@ -97,6 +99,12 @@ def asking(principal: Principal = ANN, organization: Organization = ORGANIZATION
 def tokened(id_: int, channel: str, text: str = "t") -> Subscribe:
     """Return a subscribe with a token."""
     return Subscribe(id_, channel, token=text)
+
+
+def lasting(ends_s: float | None = 60, *, refreshable: bool = True) -> Terms:
+    """Return the terms of a subscription that ends."""
+    ends = None if ends_s is None else instant(ends_s)
+    return Terms(SECRET, expires_at=ends, is_refreshable=refreshable)
 
 
 def fresh(limits: Limits = LIMITS, **manner: Any) -> Connection:

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from core.auth.override import Override
 from core.auth.tokens import SubClaims
 from core.connections.admission import ServerSide, Terms
@@ -30,6 +28,7 @@ from tests.helpers.connections import (
     ASKING,
     CHAT,
     LIMITS,
+    RENEWABLE,
     ROOM,
     SECRET,
     A,
@@ -40,6 +39,7 @@ from tests.helpers.connections import (
     error,
     instant,
     joined,
+    lasting,
     members,
     moment,
     not_joined,
@@ -96,12 +96,6 @@ def at(now_s: float) -> Said:
 
 def ended(channel: str, code: int = 2000) -> SendPush:
     return SendPush(SubscriptionEnded(channel, code))
-
-
-def lasting(ends_s: float | None = 60, *, refreshable: bool = True) -> Terms:
-    """Return the terms of a subscription that ends."""
-    ends = None if ends_s is None else instant(ends_s)
-    return Terms(SECRET, expires_at=ends, is_refreshable=refreshable)
 
 
 def subscribed(*channels: str) -> Membership:
@@ -288,7 +282,7 @@ def test_a_token_without_an_end_says_nothing_of_seconds() -> None:
     talk(
         members(),
         (TOKEN, [ADMIT]),
-        (admitted(lasting(None)), [Join(TOKEN, replace(ROOM, is_renewable=True))]),
+        (admitted(lasting(None)), [Join(TOKEN, RENEWABLE)]),
     )
 
 
@@ -414,91 +408,60 @@ def test_whoever_was_listed_has_left_before_the_reply() -> None:
 # --- sub_refresh
 
 
-def test_a_subscription_token_is_renewed() -> None:
+def test_a_renewed_subscription_lives_on_and_its_channel_is_free() -> None:
     machine = expiring()
     talk(
         machine,
         (RENEW, [Renew(RENEW)]),
         (renewed(lasting(120), at_s=50), [Send(7, SubRefreshed(70))]),
         (at(100.0), []),
-        (RENEW, [Renew(RENEW)]),
-        (renewed(lasting(None)), [Send(7, SubRefreshed(None))]),
-        (at(1e9), []),
+        (History(8, SECRET), [Read(History(8, SECRET))]),
     )
-    assert list(machine.subscriptions) == [SECRET]
 
 
 def test_what_names_the_channel_waits_for_the_renewal() -> None:
     reading, leave = History(8, SECRET), Unsubscribe(9, SECRET)
-    grant = replace(ROOM, is_renewable=True)
     talk(
         expiring(),
         (RENEW, [Renew(RENEW)]),
         (reading, []),
         (leave, []),
         (renewed(lasting(120)), [Send(7, SubRefreshed(120)), Read(reading)]),
-        (joined(SECRET), [Leave(SECRET, grant), Send(9, Unsubscribed())]),
+        (joined(SECRET), [Leave(SECRET, RENEWABLE), Send(9, Unsubscribed())]),
     )
 
 
-def test_a_renewal_without_channel_is_for_the_one_that_its_token_names() -> None:
-    nameless = SubRefresh(7, "", "new")
+def test_for_a_renewal_without_channel_nothing_waits() -> None:
+    nameless, reading = SubRefresh(7, "", "new"), History(8, SECRET)
     talk(
         expiring(),
         (nameless, [Renew(nameless)]),
+        (reading, [Read(reading)]),
+        (nameless, [Renew(nameless)]),
+        (Unsubscribe(9, SECRET), []),
         (renewed(lasting(120), nameless), [Send(7, SubRefreshed(120))]),
-        (at(100.0), []),
-        (nameless, [Renew(nameless)]),
         (not_renewed(Code.UNAVAILABLE, nameless), [error(7, 100)]),
-        (nameless, [Renew(nameless)]),
-        (renewed(Terms(A), nameless), [error(7, 103)]),
-    )
-    talk(subscribed(A), (nameless, [Renew(nameless)]), (renewed(Terms(A), nameless), [Close(3501)]))
-
-
-def test_a_new_token_has_the_server_side_subscriptions_that_are_live() -> None:
-    machine = subscribed(A)
-    machine.asking = asking(replace(ANN, channels=(A, B)))
-    assert machine.are_of(replace(ANN, subs={A: SubClaims()}))
-    assert not machine.are_of(replace(ANN, channels=(A, B)))
-    assert not machine.are_of(ANN)
-
-
-def test_a_renewal_needs_a_subscription_that_clients_renew_and_a_token() -> None:
-    talk(members(), (RENEW, [error(7, 103)]))
-    talk(expiring(), (SubRefresh(7, SECRET, ""), [error(7, 107)]))
-    talk(subscribed(A), (SubRefresh(7, A, "t"), [Close(3501)]))
-    command = Subscribe(2, "asking:a")
-    talk(
-        members(),
-        (command, [Admit(command, ask_backend=True)]),
-        (admitted(lasting(60, refreshable=False), command), [Join(command, Grant(ASKING))]),
-        (joined("asking:a"), []),
-        (SubRefresh(7, "asking:a", "t"), [Close(3501)]),
+        (joined(SECRET), [Leave(SECRET, RENEWABLE), Send(9, Unsubscribed())]),
     )
 
 
-@pytest.mark.parametrize(
-    ("code", "close"),
-    [(Code.CREDENTIAL_INVALID, 3500), (Code.CREDENTIAL_EXPIRED, 3006), (Code.EXPIRED, 3006)],
-)
-def test_a_bad_renewal_ends_the_connection(code: Code, close: int) -> None:
-    talk(expiring(), (RENEW, [Renew(RENEW)]), (not_renewed(code), [Close(close)]))
+def test_a_renewal_that_is_refused_at_once_holds_nothing_up() -> None:
+    talk(subscribed(A), (SubRefresh(7, A, ""), [error(7, 107)]), (HISTORY, [READ]))
 
 
-def test_a_renewal_for_another_user_or_channel_ends_the_connection() -> None:
-    talk(expiring(), (RENEW, [Renew(RENEW)]), (renewed(None), [Close(3500)]))
+def test_a_bad_renewal_ends_the_connection_and_nothing_follows() -> None:
+    for verdict, close in ((not_renewed(Code.CREDENTIAL_EXPIRED), 3006), (renewed(None), 3500)):
+        talk(expiring(), (RENEW, [Renew(RENEW)]), (History(8, SECRET), []), (verdict, [Close(close)]))
 
 
 def test_a_renewal_that_failed_by_our_fault_may_be_tried_again() -> None:
-    machine = expiring()
+    again = SubRefresh(8, SECRET, "new")
     talk(
-        machine,
+        expiring(),
         (RENEW, [Renew(RENEW)]),
-        (SubRefresh(8, SECRET, "new"), []),
-        (not_renewed(Code.UNAVAILABLE), [error(7, 100), Renew(SubRefresh(8, SECRET, "new"))]),
+        (again, []),
+        (not_renewed(Code.UNAVAILABLE), [error(7, 100), Renew(again)]),
     )
-    assert machine.subscriptions.due_s == 85.0
 
 
 def test_a_renewal_of_what_the_shell_ended_meanwhile_is_refused() -> None:
@@ -512,9 +475,9 @@ def test_a_renewal_of_what_the_shell_ended_meanwhile_is_refused() -> None:
 
 
 def test_a_subscription_ends_a_grace_after_its_token() -> None:
-    grant = replace(ROOM, is_renewable=True)
     machine = expiring(60)
-    talk(machine, (at(84.9), []), (at(85.0), [ended(SECRET, 2501), Leave(SECRET, grant)]), (at(99.0), []))
+    end = [ended(SECRET, 2501), Leave(SECRET, RENEWABLE)]
+    talk(machine, (at(84.9), []), (at(85.0), end), (at(99.0), []))
     assert list(machine.subscriptions) == []
 
 
@@ -537,7 +500,7 @@ def test_a_renewal_that_fails_does_not_save_it() -> None:
         (at(85.0), []),
         (
             not_renewed(Code.UNAVAILABLE),
-            [error(7, 100), ended(SECRET, 2501), Leave(SECRET, replace(ROOM, is_renewable=True))],
+            [error(7, 100), ended(SECRET, 2501), Leave(SECRET, RENEWABLE)],
         ),
     )
 
@@ -550,6 +513,14 @@ def test_with_a_server_side_subscription_the_connection_ends() -> None:
 
 
 # --- server-side subscriptions
+
+
+def test_a_new_token_has_the_server_side_subscriptions_that_are_live() -> None:
+    machine = subscribed(A)
+    machine.asking = asking(replace(ANN, channels=(A, B)))
+    assert machine.are_of(replace(ANN, subs={A: SubClaims()}))
+    assert not machine.are_of(replace(ANN, channels=(A, B)))
+    assert not machine.are_of(ANN)
 
 
 def test_server_side_subscriptions_begin_together_or_not_at_all() -> None:
