@@ -18,9 +18,7 @@ from core.connections.admission import (
 from core.connections.codes import (
     BAD_REQUEST,
     INVALID_TOKEN,
-    SUBSCRIPTION_EXPIRED,
     TOO_MANY_REQUESTS,
-    UNSUBSCRIBE_EXPIRED,
 )
 from core.connections.effects import (
     Admit,
@@ -30,15 +28,14 @@ from core.connections.effects import (
     Leave,
     Renew,
     Send,
-    SendPush,
     Write,
 )
+from core.connections.eviction import evict, evictions, expiries
 from core.connections.frames import (
     ErrorReply,
     Publish,
     SubRefresh,
     Subscribe,
-    SubscriptionEnded,
     Unsubscribe,
     Unsubscribed,
 )
@@ -127,7 +124,7 @@ class Membership:
             case SubRefresh():
                 return self._renew(command)
             case Evict():
-                return self._evict(command)
+                return evict(self.subscriptions, command)
             case Add():
                 return self._add(command)
             case _:
@@ -163,9 +160,14 @@ class Membership:
             return [admission]
         return [self._begin(command, admission)]
 
-    @property
-    def _is_full(self) -> bool:
-        return len(self.subscriptions) >= self._channels_max
+    def _add(self, order: Add) -> list[Effect]:
+        if order.channel in self.subscriptions or self._is_full:
+            return []
+        grant = grant_of_addition(self.asking, order.command, order.terms)
+        if grant is None:
+            return []
+        self._lines.hold(order.channel)
+        return [self._begin(order.command, grant, ends_s=order.ends_s, data=order.terms.data)]
 
     def _begin(
         self,
@@ -180,6 +182,10 @@ class Membership:
         self.subscriptions.begin(command.channel, shared, ends_s)
         return Join(command, shared, data, ttl_s)
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self.subscriptions) >= self._channels_max
+
     def _unsubscribe(self, command: Unsubscribe) -> list[Effect]:
         grant = self.subscriptions.drop(command.channel)
         if grant is None:
@@ -188,14 +194,6 @@ class Membership:
             return [Leave(command.channel, grant), Send(command.id, Unsubscribed())]
         self._lines.hold(command.channel)
         return [Leave(command.channel, grant, command.id)]
-
-    def _evict(self, command: Evict) -> list[Effect]:
-        if command.if_over and not self.subscriptions.is_over(command.channel):
-            return []
-        grant = self.subscriptions.drop(command.channel)
-        if grant is None:
-            return []
-        return [SendPush(SubscriptionEnded(command.channel, command.code)), Leave(command.channel, grant)]
 
     def _renew(self, command: SubRefresh) -> list[Effect]:
         effect = renewal_of(self.subscriptions, command)
@@ -261,29 +259,16 @@ class Membership:
 
     def evicted(self, channel: str, code: int) -> list[Effect]:
         """End the subscription to a channel; with an empty channel all of them."""
-        wanted = [channel] if channel else self.subscriptions
-        return self._order(Evict(name, code) for name in wanted if name in self.subscriptions)
+        return self._order(evictions(self.subscriptions, channel, code))
 
     def added(self, command: Subscribe, terms: Terms, at: Moment) -> list[Effect]:
         """Subscribe from the server's side; nothing happens where there is a subscription already."""
         return self._order([Add(command, terms, at.until(terms.expires_at)[0])])
 
-    def _add(self, order: Add) -> list[Effect]:
-        if order.channel in self.subscriptions or self._is_full:
-            return []
-        grant = grant_of_addition(self.asking, order.command, order.terms)
-        if grant is None:
-            return []
-        self._lines.hold(order.channel)
-        return [self._begin(order.command, grant, ends_s=order.ends_s, data=order.terms.data)]
-
     def expire(self, now_s: float) -> list[Effect]:
         """End the subscriptions whose token is over; a server-side one takes the connection along."""
-        over = self.subscriptions.expired(now_s)
-        grants = [self.subscriptions.grant(channel) for channel in over]
-        if any(grant is not None and grant.is_server_side for grant in grants):
-            return [Close(SUBSCRIPTION_EXPIRED)]
-        return self._order(Evict(channel, UNSUBSCRIBE_EXPIRED, if_over=True) for channel in over)
+        over = expiries(self.subscriptions, now_s)
+        return [over] if isinstance(over, Close) else self._order(over)
 
 
 def _channels_of(principal: Principal) -> frozenset[str]:

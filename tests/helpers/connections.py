@@ -9,8 +9,8 @@ from core.auth.scopes import ALL
 from core.channels.namespace import OWN, ChannelRules, ClientOptions, Options, PersonalChannel
 from core.connections.admission import Asking, Terms
 from core.connections.connection import Connection, Limits, Manner
-from core.connections.effects import Effect, Send
-from core.connections.frames import Command, Connect, ErrorReply, Subscribe
+from core.connections.effects import Effect, Send, SendPush
+from core.connections.frames import Command, Connect, ErrorReply, Subscribe, SubscriptionEnded
 from core.connections.membership import Membership
 from core.connections.moment import Moment
 from core.connections.subscription import Grant, Grants
@@ -59,6 +59,8 @@ A, B = "room:a", "room:b"
 SECRET = "$room:1"  # noqa: S105 (a channel)
 ROOM = Grant(OWN, recoverable=True)
 """What a subscription to a room is granted."""
+CHATTING = Grant(CHAT, presence=True, announces=True)
+"""What a subscription to a channel of the namespace `chat` is granted."""
 RENEWABLE = replace(ROOM, is_renewable=True)
 """What it is granted by a token that its client renews."""
 
@@ -181,3 +183,8 @@ def not_joined(id_: int, code: Code, channel: str = A) -> Said:
 
 def error(id_: int, code: int | Code) -> Send:
     return Send(id_, ErrorReply(REGISTRY[code].realtime if isinstance(code, Code) else code))
+
+
+def ended(channel: str, code: int = 2000) -> SendPush:
+    """Return what tells a client that a subscription of it ended."""
+    return SendPush(SubscriptionEnded(channel, code))

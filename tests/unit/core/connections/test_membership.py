@@ -5,7 +5,7 @@ from dataclasses import replace
 from core.auth.override import Override
 from core.auth.tokens import SubClaims
 from core.connections.admission import ServerSide, Terms
-from core.connections.effects import Admit, Close, Join, Leave, Read, Renew, See, Send, SendPush, Write
+from core.connections.effects import Admit, Close, Join, Leave, Read, Renew, See, Send, Write
 from core.connections.frames import (
     ErrorReply,
     History,
@@ -15,7 +15,6 @@ from core.connections.frames import (
     SubRefresh,
     SubRefreshed,
     Subscribe,
-    SubscriptionEnded,
     Unsubscribe,
     Unsubscribed,
 )
@@ -26,7 +25,7 @@ from core.streams.position import Position
 from tests.helpers.connections import (
     ANN,
     ASKING,
-    CHAT,
+    CHATTING,
     LIMITS,
     RENEWABLE,
     ROOM,
@@ -36,6 +35,7 @@ from tests.helpers.connections import (
     Said,
     asking,
     demanding,
+    ended,
     error,
     instant,
     joined,
@@ -58,7 +58,6 @@ WRITE, READ = Write(PUBLISH), Read(HISTORY)
 TOKEN = tokened(2, SECRET)
 ADMIT = Admit(TOKEN, ask_backend=False)
 RENEW = SubRefresh(7, SECRET, "new")
-CHATTING = Grant(CHAT, presence=True, announces=True)
 LISTED = Leave("chat:a", CHATTING)
 
 
@@ -92,10 +91,6 @@ def left(channel: str, id_: int = 3) -> Said:
 
 def at(now_s: float) -> Said:
     return of_channel("expire", now_s)
-
-
-def ended(channel: str, code: int = 2000) -> SendPush:
-    return SendPush(SubscriptionEnded(channel, code))
 
 
 def subscribed(*channels: str) -> Membership:
@@ -152,7 +147,7 @@ def test_what_is_read_shows_nothing_of_what_comes_later() -> None:
     """A history told of a publish that was sent behind it, since nothing waited for its answer."""
     count = PresenceStats(6, "chat:a")
     publish, leave = Publish(7, "chat:a", b"1"), Unsubscribe(8, "chat:a")
-    gone = Leave("chat:a", Grant(CHAT, presence=True, announces=True), 8)
+    gone = Leave("chat:a", CHATTING, 8)
     talk(members(), (HISTORY, [READ]), (PUBLISH, []), (joined(), [WRITE]))
     talk(
         subscribed("chat:a"),
