@@ -5,6 +5,7 @@ Publishes go on together, and what is no publish waits for those before it.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.connections.admission import Terms
@@ -77,7 +78,7 @@ class Lines:
         return True
 
     def hold(self, channel: str) -> None:
-        """Let everything for the channel wait from now on, until `take` is called for it."""
+        """Let everything for the channel wait from now on, until its `turns` are taken."""
         self._line(channel)
 
     def publishing(self, channel: str) -> None:
@@ -87,7 +88,7 @@ class Lines:
         self._writing[channel] = self._writing.get(channel, 0) + 1
 
     def published(self, channel: str) -> bool:
-        """A publish is answered; True: it was the last on its way, and the line may be taken."""
+        """A publish is answered; True: it was the last on its way, and the turns may be taken."""
         writing = self._writing
         assert writing is not None  # noqa: S101 (set by `publishing`)
         writing[channel] -= 1
@@ -97,17 +98,18 @@ class Lines:
         self._writing = writing or None
         return True
 
-    def take(self, channel: str) -> Line:
-        """Release a channel and return what waited; what can't go on yet is given `back`."""
-        if self._busy is None:
-            return deque()
-        line = self._busy.pop(channel, None)
-        self._busy = self._busy or None
-        return line or deque()
+    def turns(self, channel: str) -> Iterator[ChannelCommand | ChannelOrder]:
+        """Release a channel and yield what waited for it, one at a time, each to be done before the next.
 
-    def back(self, channel: str, line: Line) -> None:
-        """Let the rest of a taken line wait on, behind what holds the channel now."""
-        self._line(channel).extend(line)
+        As soon as something is under way anew, the rest waits on behind it.
+        """
+        line = None if self._busy is None else self._busy.pop(channel, None)
+        self._busy = self._busy or None
+        while line:
+            if self.must_wait(line[0]):
+                self._line(channel).extend(line)
+                return
+            yield line.popleft()
 
     def _line(self, channel: str) -> Line:
         if self._busy is None:

@@ -3,22 +3,26 @@
 from collections.abc import Iterator
 from math import inf
 
-from core.connections.subscription import Grant
+from core.connections.subscription import Grant, Grants
 
 
 class Subscriptions:
     """By channel, each with its grant; None while it is still being decided.
 
     Args:
+        shared: the grants of this process.
+        channels_max: how many there may be.
         grace_s: how long a subscription lives past its token.
     """
 
-    __slots__ = ("_ends", "_grace_s", "_grants")
+    __slots__ = ("_ends", "_grace_s", "_grants", "_shared", "channels_max")
 
-    def __init__(self, grace_s: float) -> None:
+    def __init__(self, shared: Grants, *, channels_max: int, grace_s: float) -> None:
+        self._shared = shared
+        self.channels_max = channels_max
+        self._grace_s = grace_s
         self._grants: dict[str, Grant | None] = {}
         self._ends: dict[str, float] | None = None
-        self._grace_s = grace_s
 
     def __contains__(self, channel: str) -> bool:
         return channel in self._grants
@@ -29,14 +33,23 @@ class Subscriptions:
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._grants))
 
+    @property
+    def are_full(self) -> bool:
+        """Whether there may be no more."""
+        return len(self._grants) >= self.channels_max
+
     def reserve(self, channel: str) -> None:
         """Hold the place of a subscription that is being decided."""
         self._grants[channel] = None
 
-    def begin(self, channel: str, grant: Grant, ends_s: float | None = None) -> None:
-        """Begin a subscription; `ends_s`: when its token does, on the monotonic clock."""
-        self._grants[channel] = grant
+    def begin(self, channel: str, grant: Grant, ends_s: float | None = None) -> Grant:
+        """Begin a subscription and return its terms, as all alike ones share them.
+
+        `ends_s`: when its token ends, on the monotonic clock.
+        """
+        shared = self._grants[channel] = self._shared.shared(grant)
         self.end_at(channel, ends_s)
+        return shared
 
     def end_at(self, channel: str, ends_s: float | None) -> None:
         """Give a subscription another end; None: it has none."""

@@ -14,6 +14,7 @@ from core.connections.frames import Command, Connect, ErrorReply, Subscribe, Sub
 from core.connections.membership import Membership
 from core.connections.moment import Moment
 from core.connections.subscription import Grant, Grants
+from core.connections.subscriptions import Subscriptions
 from core.errors import REGISTRY, Code
 from core.instants import Instant, from_seconds
 
@@ -138,6 +139,11 @@ def members(
         grace_s=LIMITS.expiry_grace_s,
         is_json=is_json,
     )
+
+
+def unsubscribed(channels_max: int = LIMITS.channels_max) -> Subscriptions:
+    """Return the subscriptions of who has none yet."""
+    return Subscriptions(Grants(10), channels_max=channels_max, grace_s=LIMITS.expiry_grace_s)
 
 
 def talk(machine: Connection | Membership, *turns: tuple[Said, Sequence[Effect]]) -> None:

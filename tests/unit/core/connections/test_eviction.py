@@ -6,7 +6,7 @@ from core.connections.effects import Close, Leave
 from core.connections.eviction import evict, evictions, expiries
 from core.connections.lines import Evict
 from core.connections.subscriptions import Subscriptions
-from tests.helpers.connections import CHATTING, LIMITS, ROOM, A, B, ended
+from tests.helpers.connections import CHATTING, LIMITS, ROOM, A, B, ended, unsubscribed
 
 CHAT = "chat:a"
 OVER_S = 60 + LIMITS.expiry_grace_s
@@ -15,7 +15,7 @@ OVER = Evict(A, 2501, if_over=True)
 
 def subscribed() -> Subscriptions:
     """Return the subscriptions of who has two, of which the first ends after a minute."""
-    subscriptions = Subscriptions(LIMITS.expiry_grace_s)
+    subscriptions = unsubscribed()
     subscriptions.begin(A, ROOM, 60.0)
     subscriptions.begin(CHAT, CHATTING)
     return subscriptions

@@ -12,7 +12,7 @@ ADD, EVICT = Add(Subscribe(0, "a"), Terms("a")), Evict("a", 2000)
 def test_nothing_waits_where_nothing_is_under_way() -> None:
     lines = Lines(4)
     assert not any(lines.must_wait(one) for one in (SUBSCRIBE, UNSUBSCRIBE, HISTORY, PUBLISH, ADD, EVICT))
-    assert list(lines.take("a")) == []
+    assert list(lines.turns("a")) == []
 
 
 def test_whatever_names_a_held_channel_waits_and_is_given_back_in_order() -> None:
@@ -22,7 +22,7 @@ def test_whatever_names_a_held_channel_waits_and_is_given_back_in_order() -> Non
         assert lines.must_wait(command)
         assert lines.wait(command)
     assert not lines.must_wait(ELSEWHERE)
-    assert list(lines.take("a")) == [SUBSCRIBE, PUBLISH, HISTORY, ADD, UNSUBSCRIBE, EVICT]
+    assert list(lines.turns("a")) == [SUBSCRIBE, PUBLISH, HISTORY, ADD, UNSUBSCRIBE, EVICT]
     assert not lines.must_wait(SUBSCRIBE)
 
 
@@ -32,7 +32,7 @@ def test_a_line_has_so_many_places_and_no_more() -> None:
     assert [lines.wait(PUBLISH), lines.wait(HISTORY), lines.wait(EVICT)] == [True, True, False]
     lines.hold("b")
     assert lines.wait(ELSEWHERE)
-    assert list(lines.take("a")) == [PUBLISH, HISTORY]
+    assert list(lines.turns("a")) == [PUBLISH, HISTORY]
 
 
 def test_publishes_go_on_together_and_what_is_none_waits_for_all_of_them() -> None:
@@ -58,25 +58,27 @@ def test_a_publish_does_not_overtake_what_waits_for_publishes() -> None:
 
 
 def test_what_cannot_go_on_yet_waits_on_in_its_order() -> None:
-    lines = Lines(4)
+    lines, done = Lines(4), []
     lines.hold("a")
     for command in (SUBSCRIBE, PUBLISH, HISTORY):
         lines.wait(command)
-    line = lines.take("a")
-    assert line.popleft() == SUBSCRIBE
-    lines.hold("a")
-    lines.back("a", line)
+    for turn in lines.turns("a"):
+        done.append(turn)
+        lines.hold("a")
+    assert done == [SUBSCRIBE]
     assert lines.wait(UNSUBSCRIBE)
-    assert list(lines.take("a")) == [PUBLISH, HISTORY, UNSUBSCRIBE]
+    assert list(lines.turns("a")) == [PUBLISH, HISTORY, UNSUBSCRIBE]
 
 
-def test_what_is_given_back_behind_publishes_alone_holds_the_channel() -> None:
-    lines = Lines(4)
+def test_what_waits_on_behind_publishes_alone_holds_the_channel() -> None:
+    lines, done = Lines(4), []
     lines.hold("a")
-    lines.wait(HISTORY)
-    line = lines.take("a")
-    lines.publishing("a")
-    lines.back("a", line)
+    for command in (PUBLISH, PUBLISH, HISTORY):
+        lines.wait(command)
+    for turn in lines.turns("a"):
+        done.append(turn)
+        lines.publishing("a")
+    assert done == [PUBLISH, PUBLISH]
     assert lines.must_wait(PUBLISH)
 
 
@@ -85,9 +87,9 @@ def test_one_line_is_taken_and_the_others_stay() -> None:
     lines.hold("a")
     lines.hold("b")
     lines.wait(ELSEWHERE)
-    assert list(lines.take("c")) == []
-    assert list(lines.take("a")) == []
-    assert list(lines.take("b")) == [ELSEWHERE]
+    assert list(lines.turns("c")) == []
+    assert list(lines.turns("a")) == []
+    assert list(lines.turns("b")) == [ELSEWHERE]
 
 
 def test_an_addition_is_of_the_channel_of_its_command() -> None:

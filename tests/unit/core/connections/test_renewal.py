@@ -20,6 +20,7 @@ from tests.helpers.connections import (
     error,
     lasting,
     moment,
+    unsubscribed,
 )
 
 RENEW, NAMELESS = SubRefresh(7, SECRET, "new"), SubRefresh(7, "", "new")
@@ -28,7 +29,7 @@ GRACE_S = LIMITS.expiry_grace_s
 
 def subscribed(channel: str = SECRET, grant: Grant = RENEWABLE) -> Subscriptions:
     """Return the subscriptions of who has this one, which ends after a minute."""
-    subscriptions = Subscriptions(GRACE_S)
+    subscriptions = unsubscribed()
     subscriptions.begin(channel, grant, 60.0)
     return subscriptions
 
@@ -47,13 +48,13 @@ def test_a_renewal_needs_a_token_and_a_subscription_that_its_client_renews() -> 
 
 
 def test_a_subscription_that_is_being_decided_is_none_yet() -> None:
-    subscriptions = Subscriptions(GRACE_S)
+    subscriptions = unsubscribed()
     subscriptions.reserve(SECRET)
     assert renewal_of(subscriptions, RENEW) == error(7, 103)
 
 
 def test_a_renewal_without_channel_is_judged_once_its_token_has_named_one() -> None:
-    assert renewal_of(Subscriptions(GRACE_S), NAMELESS) == Renew(NAMELESS)
+    assert renewal_of(unsubscribed(), NAMELESS) == Renew(NAMELESS)
     assert renewal_of(subscribed(), SubRefresh(7, "", "")) == error(7, 107)
 
 
