@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.connections.admission import Terms
+from core.connections.effects import Close, Effect, Send, Write
 from core.connections.frames import (
     History,
     Presence,
@@ -77,20 +78,25 @@ class Lines:
         line.append(command)
         return True
 
-    def hold(self, channel: str) -> None:
-        """Let everything for the channel wait from now on, until its `turns` are taken."""
-        self._line(channel)
+    def begun(self, channel: str, effect: Effect) -> None:
+        """Let wait what must not overtake an effect; an answer is done at once, and the end has no after.
 
-    def publishing(self, channel: str) -> None:
-        """A publish is on its way: what is none waits until it is `published`."""
-        if self._writing is None:
-            self._writing = {}
-        self._writing[channel] = self._writing.get(channel, 0) + 1
+        Once it is known what came of it, call `published` for a publish, and take the `turns` for all else.
+        """
+        if type(effect) is Write:
+            if self._writing is None:
+                self._writing = {}
+            self._writing[channel] = self._writing.get(channel, 0) + 1
+            is_held = effect.ask_backend  # whose answers overtake each other
+        else:
+            is_held = not isinstance(effect, Send | Close)  # what is read shows nothing of what comes later
+        if is_held:
+            self._line(channel)
 
     def published(self, channel: str) -> bool:
         """A publish is answered; True: it was the last on its way, and the turns may be taken."""
         writing = self._writing
-        assert writing is not None  # noqa: S101 (set by `publishing`)
+        assert writing is not None  # noqa: S101 (set by `begun`)
         writing[channel] -= 1
         if writing[channel]:
             return False

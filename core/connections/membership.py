@@ -1,4 +1,7 @@
-"""The channels of one connection: its subscriptions, and what its commands on them come to.
+"""The channels of one connection: what its client says of them and what the server wants, each in its turn.
+
+What that comes to is decided beside this: how subscriptions begin (`core.connections.beginning`), are renewed
+(`renewal`) and end (`ending`), and what becomes of all other commands (`requests`).
 
 Part of the connection's state machine. Methods return effects; with a `Close`, which is always the last of
 them, the connection is over, and nothing of this is asked any more.
@@ -10,8 +13,8 @@ from core.auth.principal import Principal
 from core.connections.admission import Asking, ServerSide, Terms
 from core.connections.beginning import add, admit, begin_together, subscribe
 from core.connections.codes import BAD_REQUEST, TOO_MANY_REQUESTS
-from core.connections.effects import Close, Effect, Join, Leave, Send, Write
-from core.connections.eviction import evict, evictions, expiries
+from core.connections.effects import Close, Effect, Join, Send
+from core.connections.ending import evict, evictions, expiries, unsubscribe
 from core.connections.frames import ErrorReply, Publish, SubRefresh, Subscribe, Unsubscribe, Unsubscribed
 from core.connections.lines import Add, ChannelCommand, ChannelOrder, Evict, Lines
 from core.connections.moment import Moment
@@ -104,24 +107,18 @@ class Membership:
             case Publish():  # first, since these are most
                 return self._request(command)
             case Subscribe():
-                return self._held(command.channel, subscribe(self.subscriptions, self.asking, command))
+                return self._begun(command, [subscribe(self.subscriptions, self.asking, command)])
             case Unsubscribe():
-                return self._unsubscribe(command)
+                return self._begun(command, unsubscribe(self.subscriptions, command))
             case SubRefresh():
-                return self._held(command.channel, renewal_of(self.subscriptions, command))
+                return self._begun(command, [renewal_of(self.subscriptions, command)])
             case Evict():
                 return evict(self.subscriptions, command)
             case Add():
                 join = add(self.subscriptions, self.asking, command)
-                return [] if join is None else self._held(command.channel, join)
+                return [] if join is None else self._begun(command, [join])
             case _:
                 return self._request(command)
-
-    def _held(self, channel: str, effect: Effect) -> list[Effect]:
-        """Let what is more than an answer hold its channel, until it is reported what came of it."""
-        if not isinstance(effect, Send | Close):
-            self._lines.hold(channel)
-        return [effect]
 
     def _request(self, command: Request) -> list[Effect]:
         effect = effect_of(
@@ -130,20 +127,12 @@ class Membership:
             is_subscribed=self.subscriptions.grant(command.channel) is not None,
             is_json_given=self._is_json,
         )
-        if not isinstance(effect, Write):
-            return self._held(command.channel, effect)  # what is read shows nothing of what comes later
-        self._lines.publishing(command.channel)
-        if effect.ask_backend:
-            self._lines.hold(command.channel)  # answers of a backend overtake each other
+        self._lines.begun(command.channel, effect)
         return [effect]
 
-    def _unsubscribe(self, command: Unsubscribe) -> list[Effect]:
-        grant = self.subscriptions.drop(command.channel)
-        if grant is None:
-            return [Send(command.id, Unsubscribed())]
-        if not grant.has_witnesses:
-            return [Leave(command.channel, grant), Send(command.id, Unsubscribed())]
-        return self._held(command.channel, Leave(command.channel, grant, command.id))
+    def _begun(self, command: ChannelCommand | ChannelOrder, effects: list[Effect]) -> list[Effect]:
+        self._lines.begun(command.channel, effects[-1])  # what others must do comes last
+        return effects
 
     # --- what became of effects
 
@@ -165,10 +154,8 @@ class Membership:
         return self._told(command, failure_of(command, error))
 
     def _told(self, command: Subscribe | SubRefresh, effect: Join | Send | Close) -> list[Effect]:
-        """With an answer its channel is free; a renewal without channel has held none."""
-        if type(effect) is Send and command.channel:
-            return [effect, *self.finished(command.channel)]
-        return [effect]
+        """With an answer its channel is free; for a renewal without one nothing has waited."""
+        return [effect, *self.finished(command.channel)] if type(effect) is Send else [effect]
 
     def left(self, id_: int, channel: str) -> list[Effect]:
         """Others know that the subscription ended."""

@@ -10,12 +10,12 @@ from core.channels.namespace import OWN, ChannelRules, ClientOptions, Options, P
 from core.connections.admission import Asking, Terms
 from core.connections.connection import Connection, Limits, Manner
 from core.connections.effects import Effect, Send, SendPush
-from core.connections.frames import Command, Connect, ErrorReply, Subscribe, SubscriptionEnded
+from core.connections.frames import Command, Connect, ErrorReply, SubRefresh, Subscribe, SubscriptionEnded
 from core.connections.membership import Membership
 from core.connections.moment import Moment
 from core.connections.subscription import Grant, Grants
 from core.connections.subscriptions import Subscriptions
-from core.errors import REGISTRY, Code
+from core.errors import REGISTRY, Code, TidingsError
 from core.instants import Instant, from_seconds
 
 TYPES = frozenset({"room"})
@@ -64,6 +64,10 @@ CHATTING = Grant(CHAT, presence=True, announces=True)
 """What a subscription to a channel of the namespace `chat` is granted."""
 RENEWABLE = replace(ROOM, is_renewable=True)
 """What it is granted by a token that its client renews."""
+
+TOKEN = Subscribe(2, SECRET, token="t")  # noqa: S106 (no secret)
+RENEW = SubRefresh(7, SECRET, "new")
+"""A subscribe with a token, and its renewal."""
 
 Said = Command | Callable[[Any], list[Effect]]
 """What happens to a machine: a command of its client, or a report of what became of an effect."""
@@ -185,6 +189,34 @@ def wrote(channel: str = A) -> Said:
 
 def not_joined(id_: int, code: Code, channel: str = A) -> Said:
     return of_channel("join_failed", id_, channel, code)
+
+
+def admitted(terms: Terms | None, command: Subscribe = TOKEN, at_s: float = 0.0) -> Said:
+    return of_channel("admitted", command, terms, moment(at_s))
+
+
+def not_admitted(code: int, command: Subscribe = TOKEN) -> Said:
+    return of_channel("not_admitted", command, ErrorReply(code))
+
+
+def renewed(terms: Terms | None, command: SubRefresh = RENEW, at_s: float = 0.0) -> Said:
+    return of_channel("renewed", command, terms, moment(at_s))
+
+
+def not_renewed(code: Code, command: SubRefresh = RENEW) -> Said:
+    return of_channel("not_renewed", command, TidingsError(code))
+
+
+def evicted(channel: str, code: int = 2000) -> Said:
+    return of_channel("evicted", channel, code)
+
+
+def added(command: Subscribe, terms: Terms | None = None, at_s: float = 0.0) -> Said:
+    return of_channel("added", command, terms or Terms(command.channel), moment(at_s))
+
+
+def left(channel: str, id_: int = 3) -> Said:
+    return of_channel("left", id_, channel)
 
 
 def error(id_: int, code: int | Code) -> Send:

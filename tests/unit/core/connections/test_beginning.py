@@ -16,6 +16,7 @@ from tests.helpers.connections import (
     RENEWABLE,
     ROOM,
     SECRET,
+    TOKEN,
     A,
     B,
     asking,
@@ -28,7 +29,7 @@ from tests.helpers.connections import (
     unsubscribed,
 )
 
-SUBSCRIBE, TOKEN = Subscribe(2, A), tokened(2, SECRET)
+SUBSCRIBE = Subscribe(2, A)
 OURS = replace(ROOM, is_server_side=True)
 GRACE_S = LIMITS.expiry_grace_s
 

@@ -1,11 +1,24 @@
 """Lines: nothing of a channel is overtaken, nothing of another one waits."""
 
+import pytest
+
 from core.connections.admission import Terms
-from core.connections.frames import History, Publish, Subscribe, Unsubscribe
+from core.connections.effects import Admit, Close, Effect, Join, Leave, Read, Renew, See, Send, Write
+from core.connections.frames import (
+    History,
+    Presence,
+    Publish,
+    SubRefresh,
+    Subscribe,
+    Unsubscribe,
+    Unsubscribed,
+)
 from core.connections.lines import Add, Evict, Lines
+from tests.helpers.connections import ROOM
 
 SUBSCRIBE, UNSUBSCRIBE, HISTORY = Subscribe(1, "a"), Unsubscribe(2, "a"), History(3, "a")
 PUBLISH, ELSEWHERE = Publish(4, "a", b"1"), Publish(5, "b", b"1")
+READ, WRITE = Read(HISTORY), Write(PUBLISH)
 ADD, EVICT = Add(Subscribe(0, "a"), Terms("a")), Evict("a", 2000)
 
 
@@ -17,7 +30,7 @@ def test_nothing_waits_where_nothing_is_under_way() -> None:
 
 def test_whatever_names_a_held_channel_waits_and_is_given_back_in_order() -> None:
     lines = Lines(6)
-    lines.hold("a")
+    lines.begun("a", READ)
     for command in (SUBSCRIBE, PUBLISH, HISTORY, ADD, UNSUBSCRIBE, EVICT):
         assert lines.must_wait(command)
         assert lines.wait(command)
@@ -26,20 +39,47 @@ def test_whatever_names_a_held_channel_waits_and_is_given_back_in_order() -> Non
     assert not lines.must_wait(SUBSCRIBE)
 
 
+@pytest.mark.parametrize(
+    "effect",
+    [
+        Join(SUBSCRIBE, ROOM),
+        Admit(SUBSCRIBE, ask_backend=False),
+        Leave("a", ROOM, 2),
+        Renew(SubRefresh(6, "a", "t")),
+        READ,
+        See(Presence(7, "a")),
+        Write(PUBLISH, ask_backend=True),
+    ],
+)
+def test_what_others_must_do_is_overtaken_by_nothing_of_its_channel(effect: Effect) -> None:
+    lines = Lines(4)
+    lines.begun("a", effect)
+    assert all(lines.must_wait(one) for one in (SUBSCRIBE, UNSUBSCRIBE, HISTORY, PUBLISH, ADD, EVICT))
+    assert not lines.must_wait(ELSEWHERE)
+
+
+@pytest.mark.parametrize("effect", [Send(2, Unsubscribed()), Close(3500)])
+def test_for_what_is_done_at_once_nothing_waits(effect: Effect) -> None:
+    lines = Lines(4)
+    lines.begun("a", effect)
+    assert not lines.must_wait(PUBLISH)
+    assert not lines.must_wait(HISTORY)
+
+
 def test_a_line_has_so_many_places_and_no_more() -> None:
     lines = Lines(2)
-    lines.hold("a")
+    lines.begun("a", READ)
     assert [lines.wait(PUBLISH), lines.wait(HISTORY), lines.wait(EVICT)] == [True, True, False]
-    lines.hold("b")
+    lines.begun("b", READ)
     assert lines.wait(ELSEWHERE)
     assert list(lines.turns("a")) == [PUBLISH, HISTORY]
 
 
 def test_publishes_go_on_together_and_what_is_none_waits_for_all_of_them() -> None:
     lines = Lines(4)
-    lines.publishing("a")
-    lines.publishing("a")
-    lines.publishing("b")
+    lines.begun("a", WRITE)
+    lines.begun("a", WRITE)
+    lines.begun("b", WRITE)
     assert not lines.must_wait(PUBLISH)
     assert all(lines.must_wait(one) for one in (SUBSCRIBE, UNSUBSCRIBE, HISTORY, ADD, EVICT))
     assert not lines.published("a")
@@ -51,7 +91,7 @@ def test_publishes_go_on_together_and_what_is_none_waits_for_all_of_them() -> No
 
 def test_a_publish_does_not_overtake_what_waits_for_publishes() -> None:
     lines = Lines(4)
-    lines.publishing("a")
+    lines.begun("a", WRITE)
     assert lines.must_wait(HISTORY)
     assert lines.wait(HISTORY)
     assert lines.must_wait(PUBLISH)
@@ -59,12 +99,12 @@ def test_a_publish_does_not_overtake_what_waits_for_publishes() -> None:
 
 def test_what_cannot_go_on_yet_waits_on_in_its_order() -> None:
     lines, done = Lines(4), []
-    lines.hold("a")
+    lines.begun("a", READ)
     for command in (SUBSCRIBE, PUBLISH, HISTORY):
         lines.wait(command)
     for turn in lines.turns("a"):
         done.append(turn)
-        lines.hold("a")
+        lines.begun("a", READ)
     assert done == [SUBSCRIBE]
     assert lines.wait(UNSUBSCRIBE)
     assert list(lines.turns("a")) == [PUBLISH, HISTORY, UNSUBSCRIBE]
@@ -72,20 +112,20 @@ def test_what_cannot_go_on_yet_waits_on_in_its_order() -> None:
 
 def test_what_waits_on_behind_publishes_alone_holds_the_channel() -> None:
     lines, done = Lines(4), []
-    lines.hold("a")
+    lines.begun("a", READ)
     for command in (PUBLISH, PUBLISH, HISTORY):
         lines.wait(command)
     for turn in lines.turns("a"):
         done.append(turn)
-        lines.publishing("a")
+        lines.begun("a", WRITE)
     assert done == [PUBLISH, PUBLISH]
     assert lines.must_wait(PUBLISH)
 
 
 def test_one_line_is_taken_and_the_others_stay() -> None:
     lines = Lines(4)
-    lines.hold("a")
-    lines.hold("b")
+    lines.begun("a", READ)
+    lines.begun("b", READ)
     lines.wait(ELSEWHERE)
     assert list(lines.turns("c")) == []
     assert list(lines.turns("a")) == []

@@ -6,7 +6,6 @@ from core.auth.tokens import SubClaims
 from core.connections.admission import ServerSide, Terms
 from core.connections.effects import Admit, Close, Join, Leave, Read, Renew, See, Send, Write
 from core.connections.frames import (
-    ErrorReply,
     History,
     Presence,
     PresenceStats,
@@ -19,30 +18,39 @@ from core.connections.frames import (
 )
 from core.connections.membership import Membership
 from core.connections.subscription import Grant
-from core.errors import Code, TidingsError
+from core.errors import Code
 from core.streams.position import Position
 from tests.helpers.connections import (
     ANN,
     ASKING,
     CHATTING,
     LIMITS,
+    RENEW,
     RENEWABLE,
     ROOM,
     SECRET,
+    TOKEN,
     A,
     B,
     Said,
+    added,
+    admitted,
     asking,
     demanding,
     ended,
     error,
+    evicted,
     instant,
     joined,
     lasting,
+    left,
     members,
     moment,
+    not_admitted,
     not_joined,
+    not_renewed,
     of_channel,
+    renewed,
     ruled,
     talk,
     tokened,
@@ -53,39 +61,8 @@ SUBSCRIBE, UNSUBSCRIBE = Subscribe(2, A), Unsubscribe(3, A)
 PUBLISH, HISTORY = Publish(4, A, b"1"), History(5, A, 10)
 JOIN, LEAVE, LEFT = Join(SUBSCRIBE, ROOM), Leave(A, ROOM), Send(3, Unsubscribed())
 WRITE, READ = Write(PUBLISH), Read(HISTORY)
-
-TOKEN = tokened(2, SECRET)
 ADMIT = Admit(TOKEN, ask_backend=False)
-RENEW = SubRefresh(7, SECRET, "new")
 LISTED = Leave("chat:a", CHATTING)
-
-
-def admitted(terms: Terms | None, command: Subscribe = TOKEN, at_s: float = 0.0) -> Said:
-    return of_channel("admitted", command, terms, moment(at_s))
-
-
-def not_admitted(code: int, command: Subscribe = TOKEN) -> Said:
-    return of_channel("not_admitted", command, ErrorReply(code))
-
-
-def renewed(terms: Terms | None, command: SubRefresh = RENEW, at_s: float = 0.0) -> Said:
-    return of_channel("renewed", command, terms, moment(at_s))
-
-
-def not_renewed(code: Code, command: SubRefresh = RENEW) -> Said:
-    return of_channel("not_renewed", command, TidingsError(code))
-
-
-def evicted(channel: str, code: int = 2000) -> Said:
-    return of_channel("evicted", channel, code)
-
-
-def added(command: Subscribe, terms: Terms | None = None, at_s: float = 0.0) -> Said:
-    return of_channel("added", command, terms or Terms(command.channel), moment(at_s))
-
-
-def left(channel: str, id_: int = 3) -> Said:
-    return of_channel("left", id_, channel)
 
 
 def at(now_s: float) -> Said:
@@ -170,8 +147,6 @@ def test_what_is_no_publish_waits_for_the_publishes_before_it() -> None:
             (second, [Write(second)]),
             (later, []),
             (third, []),
-            (Publish(8, B, b"4"), [Write(Publish(8, B, b"4"))]),
-            (wrote(B), []),
             (wrote(), []),
             (wrote(), effects),
             (wrote(), []) if later is UNSUBSCRIBE else (joined(), [Write(third)]),
@@ -228,15 +203,16 @@ def test_only_so_many_commands_wait_for_a_channel() -> None:
 
 
 def test_nothing_that_waited_follows_the_end_of_the_connection() -> None:
-    machine, renewal = subscribed(A), SubRefresh(7, A, "t")
-    talk(machine, (PUBLISH, [WRITE]), (renewal, []), (HISTORY, []), (wrote(), [Close(3501)]))
+    renewal, reading = SubRefresh(7, A, "t"), History(8, SECRET)
+    talk(subscribed(A), (PUBLISH, [WRITE]), (renewal, []), (HISTORY, []), (wrote(), [Close(3501)]))
+    talk(members(), (TOKEN, [ADMIT]), (reading, []), (admitted(None), [Close(3500)]))
+    for verdict, close in ((renewed(None), 3500), (not_renewed(Code.CREDENTIAL_EXPIRED), 3006)):
+        talk(expiring(), (RENEW, [Renew(RENEW)]), (reading, []), (verdict, [Close(close)]))
 
 
-# --- how many subscribe
-
-
-def test_a_refused_subscribe_holds_nothing_up() -> None:
-    talk(subscribed(A), (Subscribe(6, A), [error(6, 105)]), (HISTORY, [READ]))
+def test_what_is_refused_at_once_holds_nothing_up() -> None:
+    refusals = [(Subscribe(6, A), [error(6, 105)]), (SubRefresh(7, A, ""), [error(7, 107)])]
+    talk(subscribed(A), *refusals, (UNSUBSCRIBE, [LEAVE, LEFT]), (HISTORY, [READ]))
 
 
 def test_an_organization_may_allow_fewer_channels_and_never_more() -> None:
@@ -278,10 +254,6 @@ def test_a_refused_token_gives_the_place_back_and_lets_the_next_try() -> None:
     assert list(machine.subscriptions) == []
 
 
-def test_a_token_of_another_user_or_channel_ends_the_connection_and_nothing_follows() -> None:
-    talk(members(), (TOKEN, [ADMIT]), (History(8, SECRET), []), (admitted(None), [Close(3500)]))
-
-
 def test_a_namespace_that_went_away_meanwhile_is_unknown_to_those_who_wait_too() -> None:
     command, waiting = tokened(2, "closed:a"), Subscribe(6, "closed:a")
     machine = members()
@@ -294,31 +266,27 @@ def test_a_namespace_that_went_away_meanwhile_is_unknown_to_those_who_wait_too()
 
 
 def test_where_the_backend_is_asked_it_decides() -> None:
-    command = Subscribe(2, "asking:a", data=b"1")
+    command, grant, limited = Subscribe(2, "asking:a"), Grant(ASKING), lasting(60, refreshable=False)
+    asked = (command, [Admit(command, ask_backend=True)])
     talk(
         members(),
-        (command, [Admit(command, ask_backend=True)]),
-        (admitted(Terms("asking:a", b"3", b"2"), command), [Join(command, Grant(ASKING, info=b"3"), b"2")]),
+        asked,
+        (admitted(limited, command), [Join(command, grant)]),
         (joined("asking:a"), []),
+        (at(85.0), [ended("asking:a", 2501), Leave("asking:a", grant)]),
     )
-    talk(
-        members(),
-        (command, [Admit(command, ask_backend=True)]),
-        (not_admitted(404, command), [error(2, 404)]),
-    )
+    talk(members(), asked, (not_admitted(404, command), [error(2, 404)]))
 
 
 def test_publishes_that_the_backend_sees_go_one_after_the_other() -> None:
-    first, second, last = (Publish(number, "asking:a", b"1") for number in (1, 2, 3))
+    first, second = (Publish(number, "asking:a", b"1") for number in (1, 2))
     reading = Presence(4, "asking:a")
     talk(
         members(),
         (first, [Write(first, ask_backend=True)]),
-        (second, []),
         (reading, []),
-        (last, []),
-        (wrote("asking:a"), [Write(second, ask_backend=True)]),
-        (wrote("asking:a"), [error(4, 108), Write(last, ask_backend=True)]),
+        (second, []),
+        (wrote("asking:a"), [error(4, 108), Write(second, ask_backend=True)]),
         (wrote("asking:a"), []),
     )
 
@@ -326,17 +294,19 @@ def test_publishes_that_the_backend_sees_go_one_after_the_other() -> None:
 # --- presence and history
 
 
-def test_a_subscriber_publishes_and_sees_who_is_there() -> None:
-    machine, publish, question = subscribed("chat:a"), Publish(4, "chat:a", b"1"), Presence(5, "chat:a")
-    count = PresenceStats(6, "chat:a")
-    talk(
-        machine,
-        (question, [See(question)]),
-        (joined("chat:a"), []),
-        (publish, [Write(publish)]),
-        (count, []),
-        (wrote("chat:a"), [See(count)]),
-    )
+def test_a_subscriber_publishes_and_sees_who_is_there_whoever_subscribed_it() -> None:
+    publish, question, count = Publish(4, "chat:a", b"1"), Presence(5, "chat:a"), PresenceStats(6, "chat:a")
+    by_server = members()
+    by_server.begin([ServerSide(Subscribe(0, "chat:a"), replace(CHATTING, is_server_side=True))], moment())
+    for machine in (subscribed("chat:a"), by_server):
+        talk(
+            machine,
+            (question, [See(question)]),
+            (joined("chat:a"), []),
+            (publish, [Write(publish)]),
+            (count, []),
+            (wrote("chat:a"), [See(count)]),
+        )
     talk(members(), (question, [error(5, 103)]), (publish, [error(4, 103)]))
 
 
@@ -359,17 +329,6 @@ def test_whoever_was_listed_has_left_before_the_reply() -> None:
 
 
 # --- sub_refresh
-
-
-def test_a_renewed_subscription_lives_on_and_its_channel_is_free() -> None:
-    machine = expiring()
-    talk(
-        machine,
-        (RENEW, [Renew(RENEW)]),
-        (renewed(lasting(120), at_s=50), [Send(7, SubRefreshed(70))]),
-        (at(100.0), []),
-        (History(8, SECRET), [Read(History(8, SECRET))]),
-    )
 
 
 def test_what_names_the_channel_waits_for_the_renewal() -> None:
@@ -398,15 +357,6 @@ def test_for_a_renewal_without_channel_nothing_waits() -> None:
     )
 
 
-def test_a_renewal_that_is_refused_at_once_holds_nothing_up() -> None:
-    talk(subscribed(A), (SubRefresh(7, A, ""), [error(7, 107)]), (HISTORY, [READ]))
-
-
-def test_a_bad_renewal_ends_the_connection_and_nothing_follows() -> None:
-    for verdict, close in ((not_renewed(Code.CREDENTIAL_EXPIRED), 3006), (renewed(None), 3500)):
-        talk(expiring(), (RENEW, [Renew(RENEW)]), (History(8, SECRET), []), (verdict, [Close(close)]))
-
-
 def test_a_renewal_that_failed_by_our_fault_may_be_tried_again() -> None:
     again = SubRefresh(8, SECRET, "new")
     talk(
@@ -425,17 +375,6 @@ def test_a_renewal_of_what_the_shell_ended_meanwhile_is_refused() -> None:
 
 
 # --- the end of a subscription by its token
-
-
-def test_a_subscription_that_the_backend_limits_ends_silently_with_its_time() -> None:
-    command, terms = Subscribe(2, "asking:a"), lasting(60, refreshable=False)
-    talk(
-        members(),
-        (command, [Admit(command, ask_backend=True)]),
-        (admitted(terms, command), [Join(command, Grant(ASKING))]),
-        (joined("asking:a"), []),
-        (at(85.0), [ended("asking:a", 2501), Leave("asking:a", Grant(ASKING))]),
-    )
 
 
 def test_a_renewal_under_way_saves_a_subscription_whose_grace_is_over() -> None:
@@ -468,17 +407,6 @@ def test_a_new_token_has_the_server_side_subscriptions_that_are_live() -> None:
     assert machine.are_of(replace(ANN, subs={A: SubClaims()}))
     assert not machine.are_of(replace(ANN, channels=(A, B)))
     assert not machine.are_of(ANN)
-
-
-def test_whom_the_server_subscribed_is_a_subscriber_like_any() -> None:
-    machine, grant, publish = members(), replace(CHATTING, is_server_side=True), Publish(4, "chat:a", b"1")
-    machine.begin([ServerSide(Subscribe(0, "chat:a"), grant)], moment())
-    talk(
-        machine,
-        (publish, [Write(publish)]),
-        (wrote("chat:a"), []),
-        (Presence(5, "chat:a"), [See(Presence(5, "chat:a"))]),
-    )
 
 
 def test_a_client_may_leave_what_it_did_not_ask_for() -> None:
@@ -520,21 +448,16 @@ def test_an_addition_takes_its_turn_behind_what_is_under_way() -> None:
 # --- evictions
 
 
-def test_the_server_ends_a_subscription_and_the_client_is_told() -> None:
+def test_the_server_ends_one_subscription_or_all_and_the_client_is_told() -> None:
     machine = subscribed(A, "chat:a")
     talk(
         machine,
         (evicted("chat:a"), [ended("chat:a"), LISTED]),
         (evicted("chat:a"), []),
         (evicted("nowhere"), []),
-        (UNSUBSCRIBE, [LEAVE, LEFT]),
+        (evicted("", 2500), [ended(A, 2500), LEAVE]),
+        (UNSUBSCRIBE, [LEFT]),
     )
-
-
-def test_without_a_channel_all_subscriptions_end() -> None:
-    machine = subscribed(A, "chat:a")
-    talk(machine, (evicted("", 2500), [ended(A, 2500), LEAVE, ended("chat:a", 2500), LISTED]))
-    assert list(machine.subscriptions) == []
 
 
 def test_an_eviction_takes_its_turn_and_spares_nobody() -> None:

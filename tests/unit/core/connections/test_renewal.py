@@ -13,6 +13,7 @@ from core.connections.subscriptions import Subscriptions
 from core.errors import Code, TidingsError
 from tests.helpers.connections import (
     LIMITS,
+    RENEW,
     RENEWABLE,
     ROOM,
     SECRET,
@@ -23,7 +24,7 @@ from tests.helpers.connections import (
     unsubscribed,
 )
 
-RENEW, NAMELESS = SubRefresh(7, SECRET, "new"), SubRefresh(7, "", "new")
+NAMELESS = SubRefresh(7, "", "new")
 GRACE_S = LIMITS.expiry_grace_s
 
 
@@ -69,7 +70,7 @@ def test_a_subscription_ends_when_its_new_token_does() -> None:
 
 def test_with_a_token_that_has_no_end_it_lives_as_long_as_its_connection() -> None:
     subscriptions = subscribed()
-    assert renew(subscriptions, RENEW, lasting(None), moment()) == Send(7, SubRefreshed(None))
+    assert renew(subscriptions, RENEW, Terms(), moment()) == Send(7, SubRefreshed(None))
     assert subscriptions.due_s == inf
 
 

@@ -1,10 +1,19 @@
-"""Subscriptions that end without their client's wish: somebody wants it, or their token is over."""
+"""How subscriptions end: their client leaves, the server wants it, or their token is over."""
 
 from core.connections.codes import SUBSCRIPTION_EXPIRED, UNSUBSCRIBE_EXPIRED
-from core.connections.effects import Close, Effect, Leave, SendPush
-from core.connections.frames import SubscriptionEnded
+from core.connections.effects import Close, Effect, Leave, Send, SendPush
+from core.connections.frames import SubscriptionEnded, Unsubscribe, Unsubscribed
 from core.connections.lines import Evict
 from core.connections.subscriptions import Subscriptions
+
+
+def unsubscribe(subscriptions: Subscriptions, command: Unsubscribe) -> list[Effect]:
+    """End what a client leaves, and reply; where others must know it before, the `Leave` brings the reply."""
+    grant = subscriptions.drop(command.channel)
+    if grant is not None and grant.has_witnesses:
+        return [Leave(command.channel, grant, command.id)]
+    answer = Send(command.id, Unsubscribed())
+    return [answer] if grant is None else [Leave(command.channel, grant), answer]
 
 
 def evictions(subscriptions: Subscriptions, channel: str, code: int) -> list[Evict]:

@@ -1,9 +1,10 @@
-"""Subscriptions that end without their client's wish: each is told once, and none that lives on."""
+"""Subscriptions end by a client's wish, by the server's will, or by time: each once, and no other."""
 
 from dataclasses import replace
 
-from core.connections.effects import Close, Leave
-from core.connections.eviction import evict, evictions, expiries
+from core.connections.effects import Close, Leave, Send
+from core.connections.ending import evict, evictions, expiries, unsubscribe
+from core.connections.frames import Unsubscribe, Unsubscribed
 from core.connections.lines import Evict
 from core.connections.subscriptions import Subscriptions
 from tests.helpers.connections import CHATTING, LIMITS, ROOM, A, B, ended, unsubscribed
@@ -21,7 +22,23 @@ def subscribed() -> Subscriptions:
     return subscriptions
 
 
-# --- by the will of others
+# --- by the client's wish
+
+
+def test_a_client_leaves_and_may_say_so_twice() -> None:
+    subscriptions, answer = subscribed(), Send(3, Unsubscribed())
+    assert unsubscribe(subscriptions, Unsubscribe(3, A)) == [Leave(A, ROOM), answer]
+    assert unsubscribe(subscriptions, Unsubscribe(3, A)) == [answer]
+    assert list(subscriptions) == [CHAT]
+
+
+def test_where_others_see_who_is_there_they_know_before_the_reply() -> None:
+    subscriptions = subscribed()
+    assert unsubscribe(subscriptions, Unsubscribe(3, CHAT)) == [Leave(CHAT, CHATTING, 3)]
+    assert list(subscriptions) == [A]
+
+
+# --- by the server's will
 
 
 def test_one_subscription_is_meant_or_all_of_them() -> None:
