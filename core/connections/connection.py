@@ -60,7 +60,7 @@ from core.connections.frames import (
 )
 from core.connections.membership import Membership
 from core.connections.moment import Moment
-from core.connections.requests import refused
+from core.connections.requests import refusal_of_unserved, refused
 from core.connections.subscription import Grants
 from core.connections.subscriptions import Subscriptions
 from core.errors import REGISTRY, Code, TidingsError
@@ -99,8 +99,6 @@ class _State(Enum):
 
 
 _EXPIRED: Final = frozenset({Code.CREDENTIAL_EXPIRED, Code.EXPIRED})
-_MAP_REFUSED: Final = 103
-_UNSERVED: Final = 108
 _OURS: Final = 100
 _WITHOUT_REPLIES: Final = {
     103: PERMISSION_DENIED,
@@ -184,7 +182,7 @@ class Connection:
         for command in commands:
             if self._state is _State.CLOSED:
                 break
-            effects += self._receive(command)
+            effects += self._heeded(self._receive(command))
         return effects
 
     def _receive(self, command: Command) -> list[Effect]:
@@ -220,7 +218,7 @@ class Connection:
             case Message():
                 return [Tell(command)]
             case Unserved():
-                return self._refuse_unserved(command)
+                return [refusal_of_unserved(command)]
             case _:
                 return self.of_channel(lambda members: members.receive(command))
 
@@ -236,10 +234,7 @@ class Connection:
         members = self._members
         if self._state is not _State.CONNECTED or members is None:
             return []
-        effects = decide(members)
-        if effects and type(effects[-1]) is Close:
-            self._state = _State.CLOSED
-        return effects
+        return self._heeded(decide(members))
 
     def _pong(self) -> list[Effect]:
         if self._manner.has_native_pings or not self._awaiting_pong:
@@ -257,11 +252,6 @@ class Connection:
         if not command.token or self._expires_at is None or not self._known().principal.refreshable:
             return self._close(BAD_REQUEST)
         return [Reauthenticate(command.id, command.token)]
-
-    def _refuse_unserved(self, command: Unserved) -> list[Effect]:
-        if command.method == "ping":
-            return self._close(BAD_REQUEST)
-        return [Send(command.id, ErrorReply(_MAP_REFUSED if command.method == "map" else _UNSERVED))]
 
     # --- what became of effects
 
@@ -452,6 +442,12 @@ class Connection:
     def _close(self, code: int, reason: str = "") -> list[Effect]:
         self._state = _State.CLOSED
         return [Close(code, reason)]
+
+    def _heeded(self, effects: list[Effect]) -> list[Effect]:
+        """Return these effects; where the last of them ends the connection it is closed."""
+        if effects and type(effects[-1]) is Close:
+            self._state = _State.CLOSED
+        return effects
 
     def close(self) -> None:
         """The transport ended."""

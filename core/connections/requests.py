@@ -8,18 +8,29 @@ from core.auth.access import (
 )
 from core.channels.namespace import Options
 from core.connections.admission import Asking
-from core.connections.effects import Read, See, Send, Write
-from core.connections.frames import ErrorReply, History, Presence, PresenceStats, Publish
+from core.connections.codes import BAD_REQUEST
+from core.connections.effects import Close, Read, See, Send, Write
+from core.connections.frames import ErrorReply, History, Presence, PresenceStats, Publish, Unserved
 from core.errors import REGISTRY, Code
 from core.streams.event_object import is_json
 from core.streams.idempotency import is_key
 
 Request = Publish | History | Presence | PresenceStats
 
+_MAP_REFUSED = 103
+_UNSERVED = 108
+
 
 def refused(id_: int, code: Code, channel: str = "") -> Send:
     """Return the error reply of a refusal; with a `channel`, of the subscribe to it."""
     return Send(id_, ErrorReply(REGISTRY[code].realtime), channel)
+
+
+def refusal_of_unserved(command: Unserved) -> Send | Close:
+    """Return what answers a command of the protocol that is not served; a client's ping is a violation."""
+    if command.method == "ping":
+        return Close(BAD_REQUEST)
+    return Send(command.id, ErrorReply(_MAP_REFUSED if command.method == "map" else _UNSERVED))
 
 
 def effect_of(

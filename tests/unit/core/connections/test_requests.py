@@ -8,12 +8,12 @@ from msgspec import structs
 
 from core.auth.principal import Principal
 from core.channels.namespace import OWN, Options
-from core.connections.effects import Read, See, Send, Write
-from core.connections.frames import History, Presence, PresenceStats, Publish
-from core.connections.requests import Request, effect_of, refused
+from core.connections.effects import Close, Read, See, Send, Write
+from core.connections.frames import History, Presence, PresenceStats, Publish, Unserved
+from core.connections.requests import Request, effect_of, refusal_of_unserved, refused
 from core.errors import Code
 from core.streams.position import Position
-from tests.helpers.connections import ANN, ANONYMOUS, KEY, ORGANIZATION, asking, error, ruled
+from tests.helpers.connections import ANN, ANONYMOUS, KEY, ORGANIZATION, A, asking, error, ruled
 
 INSECURE = replace(ORGANIZATION, client_insecure=True)
 PUBLISH = Publish(4, "open:a", b"1")
@@ -44,6 +44,15 @@ def publish(data: bytes = b"1", channel: str = "some:a", key: str = "") -> Publi
 
 def test_a_refusal_has_the_code_that_the_registry_gives_it() -> None:
     assert refused(7, Code.NOT_AVAILABLE) == error(7, 108)
+
+
+@pytest.mark.parametrize(("method", "code"), [("map", 103), ("map_publish", 108), ("shared_poll", 108)])
+def test_what_is_not_served_is_refused(method: str, code: int) -> None:
+    assert refusal_of_unserved(Unserved(6, method, A)) == error(6, code)
+
+
+def test_a_ping_of_a_client_ends_the_connection() -> None:
+    assert refusal_of_unserved(Unserved(6, "ping")) == Close(3501)
 
 
 # --- publish
