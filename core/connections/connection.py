@@ -10,7 +10,7 @@ a channel while something of it is under way (`core.connections.lines`).
 
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
 from typing import Final
@@ -21,9 +21,7 @@ from core.connections.codes import (
     BAD_REQUEST,
     CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
-    INSUFFICIENT_STATE,
     INTERNAL,
-    INVALID_TOKEN,
     NO_PONG,
     PERMISSION_DENIED,
     STALE,
@@ -37,7 +35,6 @@ from core.connections.effects import (
     Effect,
     Open,
     Ping,
-    Reauthenticate,
     Send,
     SendPush,
     Tell,
@@ -60,7 +57,8 @@ from core.connections.frames import (
 )
 from core.connections.membership import Membership
 from core.connections.moment import Moment
-from core.connections.requests import refusal_of_unserved, refused
+from core.connections.refresh import failure_of, objection_to, refresh_of
+from core.connections.requests import refusal_of_unserved
 from core.connections.subscription import Grants
 from core.connections.subscriptions import Subscriptions
 from core.errors import REGISTRY, Code, TidingsError
@@ -99,7 +97,6 @@ class _State(Enum):
 
 
 _EXPIRED: Final = frozenset({Code.CREDENTIAL_EXPIRED, Code.EXPIRED})
-_OURS: Final = 100
 _WITHOUT_REPLIES: Final = {
     103: PERMISSION_DENIED,
     109: CONNECTION_EXPIRED,
@@ -212,7 +209,7 @@ class Connection:
             case Connect():
                 return self._close(BAD_REQUEST)
             case Refresh():
-                return self._refresh(command)
+                return [refresh_of(command, self._known().principal, is_limited=self._expires_at is not None)]
             case Rpc():
                 return [Call(command)]
             case Message():
@@ -247,11 +244,6 @@ class Connection:
         if self._awaiting_pong:
             self._awaiting_pong = False
             self._ping_at += self._limits.ping_s - self._limits.pong_s
-
-    def _refresh(self, command: Refresh) -> list[Effect]:
-        if not command.token or self._expires_at is None or not self._known().principal.refreshable:
-            return self._close(BAD_REQUEST)
-        return [Reauthenticate(command.id, command.token)]
 
     # --- what became of effects
 
@@ -348,27 +340,16 @@ class Connection:
         """The new token was good: the connection lives on, if user and live channels are the same."""
         if self._state is not _State.CONNECTED or self._members is None:
             return []
-        asking = self._members.asking
-        before = asking.principal
-        if (principal.id, principal.organization_id) != (before.id, before.organization_id):
-            return self._close(INVALID_TOKEN)
-        if not self._members.are_of(principal):
-            return self._close(INSUFFICIENT_STATE)
-        self._members.asking = Asking(principal, asking.organization, self._types)
+        members = self._members
+        end = objection_to(members, principal)
+        if end is not None:
+            return self._heeded([end])
+        members.asking = replace(members.asking, principal=principal)
         return [Send(id_, Refreshed(self._client, self._learn_expiry(at)))]
 
     def refresh_refused(self, id_: int, error: TidingsError) -> list[Effect]:
-        """The new token was refused.
-
-        A failure of our own is answered as temporary; anything else ends the client for good.
-        """
-        if self._state is not _State.CONNECTED:
-            return []
-        if error.row.retry != "never":
-            return [Send(id_, ErrorReply(_OURS))]
-        if error.code is Code.EXPIRED:
-            return [refused(id_, error.code)]
-        return self._close(CONNECTION_EXPIRED if error.code is Code.CREDENTIAL_EXPIRED else INVALID_TOKEN)
+        """The new token was refused: unless the fault is ours, that ends the client for good."""
+        return self._heeded([failure_of(id_, error)]) if self._state is _State.CONNECTED else []
 
     # --- what the organization's backend orders
 
@@ -381,7 +362,7 @@ class Connection:
             return []
         if principal is None:
             return self._close(CONNECTION_EXPIRED)
-        self._members.asking = Asking(principal, self._members.asking.organization, self._types)
+        self._members.asking = replace(self._members.asking, principal=principal)
         self._learn_expiry(at)
         ttl_s = None if self._expires_at is None else max(1, int(self._expires_at - at.monotonic_s))
         return [] if silently else [SendPush(ConnectionRefreshed(ttl_s))]
@@ -389,7 +370,7 @@ class Connection:
     def governed(self, organization: Organization) -> None:
         """Go by the organization's options as they are now; what was granted stays granted."""
         if self._members is not None:
-            self._members.asking = Asking(self._members.asking.principal, organization, self._types)
+            self._members.asking = replace(self._members.asking, organization=organization)
 
     def ended(self, code: int, reason: str = "") -> list[Effect]:
         """End the connection, as somebody else wants it."""
