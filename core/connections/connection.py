@@ -22,7 +22,6 @@ from core.connections.codes import (
     CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
     INTERNAL,
-    NO_PONG,
     PERMISSION_DENIED,
     STALE,
     TOO_MANY_REQUESTS,
@@ -34,7 +33,6 @@ from core.connections.effects import (
     Close,
     Effect,
     Open,
-    Ping,
     Send,
     SendPush,
     Tell,
@@ -57,6 +55,7 @@ from core.connections.frames import (
 )
 from core.connections.membership import Membership
 from core.connections.moment import Moment
+from core.connections.pulse import Pulse
 from core.connections.refresh import failure_of, objection_to, refresh_of
 from core.connections.requests import refusal_of_unserved
 from core.connections.subscription import Grants
@@ -119,8 +118,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_asks_to_stay", "_awaiting_pong", "_client", "_expires_at", "_grants", "_held", "_limits", "_manner",
-        "_members", "_ping_at", "_stale_at", "_state", "_types",
+        "_asks_to_stay", "_client", "_expires_at", "_grants", "_held", "_limits", "_manner",
+        "_members", "_pulse", "_stale_at", "_state", "_types",
     )  # fmt: skip
 
     def __init__(
@@ -139,8 +138,7 @@ class Connection:
         self._grants = grants
         self._state = _State.FRESH
         self._stale_at: float = now_s + limits.connect_s
-        self._ping_at: float = 0.0
-        self._awaiting_pong = False
+        self._pulse = Pulse(limits.ping_s, limits.pong_s, is_answered=not manner.is_unidirectional)
         self._asks_to_stay = False
         self._expires_at: float | None = None
         self._held: list[Command] | None = None
@@ -234,16 +232,12 @@ class Connection:
         return self._heeded(decide(members))
 
     def _pong(self) -> list[Effect]:
-        if self._manner.has_native_pings or not self._awaiting_pong:
-            return self._close(BAD_REQUEST)
-        self.ponged()
-        return []
+        is_awaited = not self._manner.has_native_pings and self._pulse.ponged()
+        return [] if is_awaited else self._close(BAD_REQUEST)
 
     def ponged(self) -> None:
         """The transport's own ping was answered; one that answers nothing is no fault (RFC 6455 §5.5.3)."""
-        if self._awaiting_pong:
-            self._awaiting_pong = False
-            self._ping_at += self._limits.ping_s - self._limits.pong_s
+        self._pulse.ponged()
 
     # --- what became of effects
 
@@ -288,18 +282,15 @@ class Connection:
         return [Open(command.id, joins, data)]
 
     def opened(self, id_: int, subs: dict[str, Subscribed], *, at: Moment, data: bytes = b"") -> list[Effect]:
-        """The server-side subscriptions have begun: reply, and serve what was waiting.
-
-        The first ping comes after half to one interval.
-        """
+        """The server-side subscriptions have begun: reply, and serve what was waiting."""
         if self._state is not _State.CONNECTING:
             return []
         self._state = _State.CONNECTED
-        limits, manner = self._limits, self._manner
-        self._ping_at = at.monotonic_s + limits.ping_s * (0.5 + at.jitter / 2)
+        manner = self._manner
+        self._pulse.begin(at)
         ttl_s = self._learn_expiry(at)
         held, self._held = self._held or [], None
-        ping_s = 0 if manner.has_native_pings else round(limits.ping_s)
+        ping_s = 0 if manner.has_native_pings else round(self._limits.ping_s)
         pong = not (manner.has_native_pings or manner.is_unidirectional)
         reply = Connected(self._client, ping_s, ttl_s, data, subs, pong=pong)
         opening: Effect = SendPush(ConnectionOpened(reply)) if manner.is_unidirectional else Send(id_, reply)
@@ -386,7 +377,7 @@ class Connection:
         if self._state is not _State.CONNECTED:
             return self._stale_at
         members = self._members
-        return min(self._ping_at, self._ends_s, inf if members is None else members.subscriptions.due_s)
+        return min(self._pulse.due_s, self._ends_s, inf if members is None else members.subscriptions.due_s)
 
     @property
     def _ends_s(self) -> float:
@@ -409,16 +400,9 @@ class Connection:
             self._expires_at = None  # until the answer is there
             return [AskToStay()]
         effects = self.of_channel(lambda members: members.expire(now_s))
-        if now_s < self._ping_at or self._state is not _State.CONNECTED:
-            return effects
-        if self._awaiting_pong and is_read:
-            return [*effects, *self._close(NO_PONG)]
-        if self._awaiting_pong:
-            self._ping_at = now_s + self._limits.pong_s  # it has all its time again
-            return effects
-        self._awaiting_pong = not self._manner.is_unidirectional
-        self._ping_at = now_s + (self._limits.pong_s if self._awaiting_pong else self._limits.ping_s)
-        return [*effects, Ping()]
+        if self.is_connected:
+            effects = [*effects, *self._heeded(self._pulse.tick(now_s, is_read=is_read))]
+        return effects
 
     def _close(self, code: int, reason: str = "") -> list[Effect]:
         self._state = _State.CLOSED
