@@ -27,7 +27,6 @@ from core.connections.codes import (
     TOO_MANY_REQUESTS,
 )
 from core.connections.effects import (
-    AskToStay,
     Authenticate,
     Call,
     Close,
@@ -53,6 +52,7 @@ from core.connections.frames import (
     Subscribed,
     Unserved,
 )
+from core.connections.lifetime import Lifetime
 from core.connections.membership import Membership
 from core.connections.moment import Moment
 from core.connections.pulse import Pulse
@@ -118,7 +118,7 @@ class Connection:
     """
 
     __slots__ = (
-        "_asks_to_stay", "_client", "_expires_at", "_grants", "_held", "_limits", "_manner",
+        "_client", "_grants", "_held", "_lifetime", "_limits", "_manner",
         "_members", "_pulse", "_stale_at", "_state", "_types",
     )  # fmt: skip
 
@@ -139,8 +139,7 @@ class Connection:
         self._state = _State.FRESH
         self._stale_at: float = now_s + limits.connect_s
         self._pulse = Pulse(limits.ping_s, limits.pong_s, is_answered=not manner.is_unidirectional)
-        self._asks_to_stay = False
-        self._expires_at: float | None = None
+        self._lifetime = Lifetime(limits.expiry_grace_s)
         self._held: list[Command] | None = None
         self._members: Membership | None = None
 
@@ -207,7 +206,7 @@ class Connection:
             case Connect():
                 return self._close(BAD_REQUEST)
             case Refresh():
-                return [refresh_of(command, self._known().principal, is_limited=self._expires_at is not None)]
+                return [refresh_of(command, self._known().principal, is_limited=self._lifetime.is_limited)]
             case Rpc():
                 return [Call(command)]
             case Message():
@@ -260,7 +259,7 @@ class Connection:
         if self._state is not _State.CONNECTING:
             return []
         limits, asking = self._limits, Asking(principal, organization, self._types)
-        self._asks_to_stay = asks_to_stay
+        self._lifetime.asks_to_stay = asks_to_stay
         self._members = members = Membership(
             asking,
             self._grants,
@@ -288,7 +287,7 @@ class Connection:
         self._state = _State.CONNECTED
         manner = self._manner
         self._pulse.begin(at)
-        ttl_s = self._learn_expiry(at)
+        ttl_s = self._last_as(self._known().principal, at)
         held, self._held = self._held or [], None
         ping_s = 0 if manner.has_native_pings else round(self._limits.ping_s)
         pong = not (manner.has_native_pings or manner.is_unidirectional)
@@ -296,12 +295,9 @@ class Connection:
         opening: Effect = SendPush(ConnectionOpened(reply)) if manner.is_unidirectional else Send(id_, reply)
         return [opening, *self.receive(held)]
 
-    def _learn_expiry(self, at: Moment) -> int | None:
-        principal = self._known().principal
-        if principal.expires_at is None:
-            self._expires_at = None
-            return None
-        self._expires_at, ttl_s = at.until(principal.expires_at)
+    def _last_as(self, principal: Principal, at: Moment) -> int | None:
+        """Live as long as the credential does; return in how many seconds its client must renew it."""
+        ttl_s = self._lifetime.last_until(principal.expires_at, at)
         return ttl_s if principal.refreshable else None
 
     def refused(self, id_: int, error: TidingsError, now_s: float) -> list[Effect]:
@@ -336,7 +332,7 @@ class Connection:
         if end is not None:
             return self._heeded([end])
         members.asking = replace(members.asking, principal=principal)
-        return [Send(id_, Refreshed(self._client, self._learn_expiry(at)))]
+        return [Send(id_, Refreshed(self._client, self._last_as(principal, at)))]
 
     def refresh_refused(self, id_: int, error: TidingsError) -> list[Effect]:
         """The new token was refused: unless the fault is ours, that ends the client for good."""
@@ -354,8 +350,7 @@ class Connection:
         if principal is None:
             return self._close(CONNECTION_EXPIRED)
         self._members.asking = replace(self._members.asking, principal=principal)
-        self._learn_expiry(at)
-        ttl_s = None if self._expires_at is None else max(1, int(self._expires_at - at.monotonic_s))
+        ttl_s = self._lifetime.last_until(principal.expires_at, at)
         return [] if silently else [SendPush(ConnectionRefreshed(ttl_s))]
 
     def governed(self, organization: Organization) -> None:
@@ -377,13 +372,9 @@ class Connection:
         if self._state is not _State.CONNECTED:
             return self._stale_at
         members = self._members
-        return min(self._pulse.due_s, self._ends_s, inf if members is None else members.subscriptions.due_s)
-
-    @property
-    def _ends_s(self) -> float:
-        if self._expires_at is None:
-            return inf
-        return self._expires_at + (0 if self._asks_to_stay else self._limits.expiry_grace_s)
+        return min(
+            self._pulse.due_s, self._lifetime.due_s, inf if members is None else members.subscriptions.due_s
+        )
 
     def tick(self, now_s: float, *, is_read: bool = True) -> list[Effect]:
         """Do what is due: ping, or end what is silent, stale or expired.
@@ -394,11 +385,9 @@ class Connection:
             return []
         if self._state is not _State.CONNECTED:
             return self._close(STALE) if now_s >= self._stale_at else []
-        if now_s >= self._ends_s:
-            if not self._asks_to_stay:
-                return self._close(CONNECTION_EXPIRED)
-            self._expires_at = None  # until the answer is there
-            return [AskToStay()]
+        over = self._lifetime.tick(now_s)
+        if over:
+            return self._heeded(over)
         effects = self.of_channel(lambda members: members.expire(now_s))
         if self.is_connected:
             effects = [*effects, *self._heeded(self._pulse.tick(now_s, is_read=is_read))]
