@@ -4,38 +4,20 @@ Feed it the client's commands and the time; run the effects that it returns, in 
 what came of those that need others (`connected`, `finished`, …). It knows frames and positions, and neither
 JSON nor WebSocket.
 
-States: FRESH → CONNECTING → CONNECTED → CLOSED. Commands that arrive while connecting wait, as do those of
-a channel while something of it is under way (`core.connections.lines`).
+It begins with a handshake (`core.connections.handshake`), then it is connected, then it is closed. While it
+is connected its channels (`core.connections.membership`), its pulse and its lifetime decide each for
+themselves; whichever of them returns a `Close`, always as the last effect, ends it all.
 """
 
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from enum import Enum
 from math import inf
-from typing import Final
 
 from core.auth.principal import Organization, Principal
-from core.connections.admission import Asking, server_side
-from core.connections.codes import (
-    BAD_REQUEST,
-    CHANNEL_LIMIT,
-    CONNECTION_EXPIRED,
-    INTERNAL,
-    PERMISSION_DENIED,
-    STALE,
-    TOO_MANY_REQUESTS,
-)
-from core.connections.effects import (
-    Authenticate,
-    Call,
-    Close,
-    Effect,
-    Open,
-    Send,
-    SendPush,
-    Tell,
-)
+from core.connections.admission import Asking
+from core.connections.codes import BAD_REQUEST, CONNECTION_EXPIRED
+from core.connections.effects import Call, Close, Effect, Open, Send, SendPush, Tell
 from core.connections.frames import (
     Command,
     Connect,
@@ -52,6 +34,7 @@ from core.connections.frames import (
     Subscribed,
     Unserved,
 )
+from core.connections.handshake import Handshake
 from core.connections.lifetime import Lifetime
 from core.connections.membership import Membership
 from core.connections.moment import Moment
@@ -60,7 +43,7 @@ from core.connections.refresh import failure_of, objection_to, refresh_of
 from core.connections.requests import refusal_of_unserved
 from core.connections.subscription import Grants
 from core.connections.subscriptions import Subscriptions
-from core.errors import REGISTRY, Code, TidingsError
+from core.errors import TidingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +71,6 @@ class Manner:
     has_native_pings: bool = False
 
 
-class _State(Enum):
-    FRESH = 1
-    CONNECTING = 2
-    CONNECTED = 3
-    CLOSED = 4
-
-
-_EXPIRED: Final = frozenset({Code.CREDENTIAL_EXPIRED, Code.EXPIRED})
-_WITHOUT_REPLIES: Final = {
-    103: PERMISSION_DENIED,
-    109: CONNECTION_EXPIRED,
-    110: CONNECTION_EXPIRED,
-    111: TOO_MANY_REQUESTS,
-}
-"""How a connect error ends a connection that gets no replies; any other is an internal error (§13)."""
-
-
 class Connection:
     """The state of one client.
 
@@ -118,8 +84,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_client", "_grants", "_held", "_lifetime", "_limits", "_manner",
-        "_members", "_pulse", "_stale_at", "_state", "_types",
+        "_client", "_grants", "_handshake", "_is_closed", "_lifetime", "_limits", "_manner", "_members",
+        "_pulse", "_types",
     )  # fmt: skip
 
     def __init__(
@@ -136,12 +102,16 @@ class Connection:
         self._manner = manner
         self._types = types
         self._grants = grants
-        self._state = _State.FRESH
-        self._stale_at: float = now_s + limits.connect_s
+        self._is_closed = False
+        self._handshake: Handshake | None = Handshake(
+            limits.connect_s,
+            limits.pending_commands_max,
+            gets_replies=not manner.is_unidirectional,
+            now_s=now_s,
+        )
+        self._members: Membership | None = None
         self._pulse = Pulse(limits.ping_s, limits.pong_s, is_answered=not manner.is_unidirectional)
         self._lifetime = Lifetime(limits.expiry_grace_s)
-        self._held: list[Command] | None = None
-        self._members: Membership | None = None
 
     @property
     def client(self) -> str:
@@ -151,12 +121,12 @@ class Connection:
     @property
     def is_closed(self) -> bool:
         """Whether nothing may be sent any more."""
-        return self._state is _State.CLOSED
+        return self._is_closed
 
     @property
     def is_connected(self) -> bool:
         """Whether the connect reply was given."""
-        return self._state is _State.CONNECTED
+        return self._handshake is None and not self._is_closed
 
     @property
     def asking(self) -> Asking | None:
@@ -174,39 +144,25 @@ class Connection:
         """Take the commands of one frame, in order."""
         effects: list[Effect] = []
         for command in commands:
-            if self._state is _State.CLOSED:
+            if self._is_closed:
                 break
-            effects += self._heeded(self._receive(command))
+            handshake = self._handshake
+            said = self._serve(command) if handshake is None else handshake.receive(command)
+            effects += self._heeded(said)
         return effects
-
-    def _receive(self, command: Command) -> list[Effect]:
-        if self._state is _State.CONNECTED:
-            return self._serve(command)
-        if isinstance(command, Pong):
-            return self._pong()
-        if self._state is _State.FRESH:
-            if not isinstance(command, Connect) or self._held is not None:
-                return self._close(BAD_REQUEST)
-            self._state = _State.CONNECTING
-            self._stale_at = inf  # from here on it is us who take the time
-            self._held = []
-            return [Authenticate(command)]
-        assert self._held is not None  # noqa: S101 (set with CONNECTING)
-        if isinstance(command, Connect) or len(self._held) >= self._limits.pending_commands_max:
-            return self._close(BAD_REQUEST)
-        self._held.append(command)
-        return []
 
     def _serve(self, command: Command) -> list[Effect]:
         match command:
             case Publish():  # first, since these are most
-                return self.of_channel(lambda members: members.receive(command))
+                return self._known.receive(command)
             case Pong():
-                return self._pong()
+                is_awaited = not self._manner.has_native_pings and self._pulse.ponged()
+                return [] if is_awaited else [Close(BAD_REQUEST)]
             case Connect():
-                return self._close(BAD_REQUEST)
+                return [Close(BAD_REQUEST)]
             case Refresh():
-                return [refresh_of(command, self._known().principal, is_limited=self._lifetime.is_limited)]
+                principal = self._known.asking.principal
+                return [refresh_of(command, principal, is_limited=self._lifetime.is_limited)]
             case Rpc():
                 return [Call(command)]
             case Message():
@@ -214,25 +170,7 @@ class Connection:
             case Unserved():
                 return [refusal_of_unserved(command)]
             case _:
-                return self.of_channel(lambda members: members.receive(command))
-
-    def _known(self) -> Asking:
-        assert self._members is not None  # noqa: S101 (set before CONNECTED)
-        return self._members.asking
-
-    def of_channel(self, decide: Callable[[Membership], list[Effect]]) -> list[Effect]:
-        """Report what came of effects on channels; nothing matters any more once it is closed.
-
-        `decide` calls one method of the membership.
-        """
-        members = self._members
-        if self._state is not _State.CONNECTED or members is None:
-            return []
-        return self._heeded(decide(members))
-
-    def _pong(self) -> list[Effect]:
-        is_awaited = not self._manner.has_native_pings and self._pulse.ponged()
-        return [] if is_awaited else self._close(BAD_REQUEST)
+                return self._known.receive(command)
 
     def ponged(self) -> None:
         """The transport's own ping was answered; one that answers nothing is no fault (RFC 6455 §5.5.3)."""
@@ -256,44 +194,38 @@ class Connection:
         `data` goes into the reply; `by_backend`: it was the backend that let it in, `asks_to_stay`: it is
         the backend that prolongs an expired connection.
         """
-        if self._state is not _State.CONNECTING:
+        handshake = self._under_way
+        if handshake is None:
             return []
-        limits, asking = self._limits, Asking(principal, organization, self._types)
         self._lifetime.asks_to_stay = asks_to_stay
+        limits = self._limits
         self._members = members = Membership(
-            asking,
+            Asking(principal, organization, self._types),
             self._grants,
             channels_max=limits.channels_max,
             pending_commands_max=limits.pending_commands_max,
             grace_s=limits.expiry_grace_s,
             is_json=self._manner.is_json,
         )
-        found = server_side(asking, command.subs, by_backend=by_backend)
-        if found is Code.PROTOCOL_VIOLATION:
-            return self._close(REGISTRY[found].close)
-        if isinstance(found, Code):
-            return self._unusable(command.id, REGISTRY[found].realtime, at.monotonic_s)
-        joins = members.begin(found, at)
-        if joins is None:
-            return self._close(CHANNEL_LIMIT)
-        if not joins:
-            return self.opened(command.id, {}, at=at, data=data)
-        return [Open(command.id, joins, data)]
+        begun = handshake.begin(command, members, at=at, data=data, by_backend=by_backend)
+        if not isinstance(begun, Open):
+            return self._unopened(begun)
+        return [begun] if begun.joins else self.opened(command.id, {}, at=at, data=data)
 
     def opened(self, id_: int, subs: dict[str, Subscribed], *, at: Moment, data: bytes = b"") -> list[Effect]:
         """The server-side subscriptions have begun: reply, and serve what was waiting."""
-        if self._state is not _State.CONNECTING:
+        handshake = self._under_way
+        if handshake is None:
             return []
-        self._state = _State.CONNECTED
-        manner = self._manner
+        self._handshake = None
         self._pulse.begin(at)
-        ttl_s = self._last_as(self._known().principal, at)
-        held, self._held = self._held or [], None
+        ttl_s = self._last_as(self._known.asking.principal, at)
+        manner = self._manner
         ping_s = 0 if manner.has_native_pings else round(self._limits.ping_s)
         pong = not (manner.has_native_pings or manner.is_unidirectional)
         reply = Connected(self._client, ping_s, ttl_s, data, subs, pong=pong)
         opening: Effect = SendPush(ConnectionOpened(reply)) if manner.is_unidirectional else Send(id_, reply)
-        return [opening, *self.receive(held)]
+        return [opening, *self.receive(handshake.held)]
 
     def _last_as(self, principal: Principal, at: Moment) -> int | None:
         """Live as long as the credential does; return in how many seconds its client must renew it."""
@@ -302,32 +234,40 @@ class Connection:
 
     def refused(self, id_: int, error: TidingsError, now_s: float) -> list[Effect]:
         """It can't connect: an expired credential may be renewed, a bad one ends the connection."""
-        if self._state is not _State.CONNECTING:
-            return []
-        row = error.row
-        if error.code in _EXPIRED or row.retry != "never":
-            return self._unusable(id_, row.realtime, now_s)
-        return self._close(row.close)
+        handshake = self._under_way
+        return [] if handshake is None else self._unopened(handshake.refused(id_, error, now_s))
 
     def refused_by_backend(self, id_: int, reply: ErrorReply, now_s: float) -> list[Effect]:
         """The organization's backend answered a connect with an error of its own."""
-        if self._state is not _State.CONNECTING:
-            return []
-        return self._unusable(id_, reply.code, now_s, reply)
+        handshake = self._under_way
+        return [] if handshake is None else self._unopened(handshake.failed(id_, reply, now_s))
 
-    def _unusable(self, id_: int, code: int, now_s: float, reply: ErrorReply | None = None) -> list[Effect]:
-        """Answer a connect with an error: the next command is a violation, silence ends with the timer."""
-        if self._manner.is_unidirectional:
-            return self._close(_WITHOUT_REPLIES.get(code, INTERNAL))
-        self._state, self._stale_at = _State.FRESH, now_s + self._limits.connect_s
-        self._members = None
-        return [Send(id_, reply or ErrorReply(code))]
+    @property
+    def _under_way(self) -> Handshake | None:
+        """The handshake, while a connect is being decided."""
+        handshake = self._handshake
+        return None if handshake is None or self._is_closed or not handshake.is_under_way else handshake
+
+    def _unopened(self, effect: Send | Close) -> list[Effect]:
+        if isinstance(effect, Send):
+            self._members = None  # as if nobody had come
+        return self._heeded([effect])
+
+    def of_channel(self, decide: Callable[[Membership], list[Effect]]) -> list[Effect]:
+        """Report what came of effects on channels; nothing matters any more once it is closed.
+
+        `decide` calls one method of the membership.
+        """
+        members = self._members
+        if members is None or self._handshake is not None or self._is_closed:
+            return []
+        return self._heeded(decide(members))
 
     def refreshed(self, id_: int, principal: Principal, at: Moment) -> list[Effect]:
         """The new token was good: the connection lives on, if user and live channels are the same."""
-        if self._state is not _State.CONNECTED or self._members is None:
+        if not self.is_connected:
             return []
-        members = self._members
+        members = self._known
         end = objection_to(members, principal)
         if end is not None:
             return self._heeded([end])
@@ -336,7 +276,7 @@ class Connection:
 
     def refresh_refused(self, id_: int, error: TidingsError) -> list[Effect]:
         """The new token was refused: unless the fault is ours, that ends the client for good."""
-        return self._heeded([failure_of(id_, error)]) if self._state is _State.CONNECTED else []
+        return self._heeded([failure_of(id_, error)]) if self.is_connected else []
 
     # --- what the organization's backend orders
 
@@ -345,11 +285,12 @@ class Connection:
 
         `silently`: the client is not told.
         """
-        if self._state is not _State.CONNECTED or self._members is None:
+        if not self.is_connected:
             return []
         if principal is None:
-            return self._close(CONNECTION_EXPIRED)
-        self._members.asking = replace(self._members.asking, principal=principal)
+            return self._heeded([Close(CONNECTION_EXPIRED)])
+        members = self._known
+        members.asking = replace(members.asking, principal=principal)
         ttl_s = self._lifetime.last_until(principal.expires_at, at)
         return [] if silently else [SendPush(ConnectionRefreshed(ttl_s))]
 
@@ -358,51 +299,52 @@ class Connection:
         if self._members is not None:
             self._members.asking = replace(self._members.asking, organization=organization)
 
-    def ended(self, code: int, reason: str = "") -> list[Effect]:
-        """End the connection, as somebody else wants it."""
-        return [] if self._state is _State.CLOSED else self._close(code, reason)
-
     # --- time
 
     @property
     def due_s(self) -> float:
         """When `tick` has something to do next, on the monotonic clock; never for one that is closed."""
-        if self._state is _State.CLOSED:
+        if self._is_closed:
             return inf
-        if self._state is not _State.CONNECTED:
-            return self._stale_at
-        members = self._members
-        return min(
-            self._pulse.due_s, self._lifetime.due_s, inf if members is None else members.subscriptions.due_s
-        )
+        if self._handshake is not None:
+            return self._handshake.due_s
+        return min(self._pulse.due_s, self._lifetime.due_s, self._known.subscriptions.due_s)
 
     def tick(self, now_s: float, *, is_read: bool = True) -> list[Effect]:
         """Do what is due: ping, or end what is silent, stale or expired.
 
         `is_read`: what the client says comes through; else its pong may wait with the rest of it.
         """
-        if self._state is _State.CLOSED:
+        if self._is_closed:
             return []
-        if self._state is not _State.CONNECTED:
-            return self._close(STALE) if now_s >= self._stale_at else []
+        if self._handshake is not None:
+            return self._heeded(self._handshake.tick(now_s))
         over = self._lifetime.tick(now_s)
         if over:
             return self._heeded(over)
-        effects = self.of_channel(lambda members: members.expire(now_s))
+        effects = self._heeded(self._known.expire(now_s))
         if self.is_connected:
             effects = [*effects, *self._heeded(self._pulse.tick(now_s, is_read=is_read))]
         return effects
 
-    def _close(self, code: int, reason: str = "") -> list[Effect]:
-        self._state = _State.CLOSED
-        return [Close(code, reason)]
+    # --- the end
+
+    def ended(self, code: int, reason: str = "") -> list[Effect]:
+        """End the connection, as somebody else wants it."""
+        return [] if self._is_closed else self._heeded([Close(code, reason)])
+
+    def close(self) -> None:
+        """The transport ended."""
+        self._is_closed = True
 
     def _heeded(self, effects: list[Effect]) -> list[Effect]:
         """Return these effects; where the last of them ends the connection it is closed."""
         if effects and type(effects[-1]) is Close:
-            self._state = _State.CLOSED
+            self._is_closed = True
         return effects
 
-    def close(self) -> None:
-        """The transport ended."""
-        self._state = _State.CLOSED
+    @property
+    def _known(self) -> Membership:
+        """What it has to do with channels; asked of none that is not connected."""
+        assert self._members is not None  # noqa: S101 (set before the handshake ends)
+        return self._members
