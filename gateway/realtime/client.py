@@ -246,12 +246,13 @@ class Client:
     def insufficient(self, feed: Feed, name: str) -> None:
         """A subscription can't go on without a hole: the client must begin it anew."""
         subscriptions = self.connection.subscriptions
-        grant = None if subscriptions is None else subscriptions.drop(name)
-        if grant is None or self.connection.is_closed:
+        grant = None if subscriptions is None else subscriptions.grant(name)
+        if subscriptions is None or grant is None or self.connection.is_closed:
             return
         if grant.is_server_side:
-            self.end(INSUFFICIENT_STATE)
+            self.end(INSUFFICIENT_STATE)  # which takes leave of this one like of all others
             return
+        subscriptions.drop(name)
         self.send_push(SubscriptionEnded(name, UNSUBSCRIBE_INSUFFICIENT))
         take_leave(self, feed, name, grant)
 

@@ -168,3 +168,28 @@ def test_a_hole_in_a_channel_ends_it_for_those_who_asked_for_it_and_the_connecti
         await world.close()
 
     run(scenario())
+
+
+@pytest.mark.parametrize("when", ["live", "catching up"])
+def test_a_connection_that_a_hole_ends_leaves_nothing_behind(when: str) -> None:
+    async def scenario() -> None:
+        world = Meeting()
+        _, other = await world.listener()
+        client, socket = await world.connect(token=token_of("ann", channels=["loud:a", "loud:b"]))
+        await world.settle()
+        assert world.present(client) == ["loud:a", "loud:b"]
+        (feed,) = world.replica.hub.feeds
+        if when == "live":
+            world.replica.clients.broken(feed)
+        else:
+            client.insufficient(feed, "loud:a")  # nobody is silenced: the others are live and hear of it
+        client.lost()
+        await world.settle()
+        assert socket.codes == [3010]
+        assert world.present(client) == []
+        assert not any(channel.has(client) for channel in feed.channels.values())
+        if when == "catching up":
+            assert clients_of(other, "leave") == [client.client_id]
+        await world.close()
+
+    run(scenario())
