@@ -173,7 +173,7 @@ class Channel:
             return
         self.flush()
         messages: dict[Codec, bytes] = {}
-        for subscriber in self._hearers:
+        for subscriber in self._hearers or ():  # what was written may have been the end of all of them
             if subscriber.client_id == push.info.client:
                 continue
             codec = subscriber.form.codec

@@ -395,7 +395,6 @@ class Client:
 
     def go_live(self, channel: Channel, grant: Grant, messages: list[bytes], *, has_last: bool) -> None:
         """Send the last of its own pushes, and from then on what all get (`joining.Reading`)."""
-        channel.flush()  # what is gathered is for those who were there before
         self.push(messages)
         self.flush()
         if not self.connection.is_closed:

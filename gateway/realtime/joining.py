@@ -150,6 +150,8 @@ class Joining:
         channel, last = self._channel, merged(self._noted, self._offset)
         self._check(last[0][0] if last else (channel.offset or 0) + 1)
         messages = self._messages(last)
+        # What is gathered is for those who were there before. Some may end by it: its note keeps the channel.
+        channel.flush()
         if self.is_over():
             return True
         del channel.catching[self._client]

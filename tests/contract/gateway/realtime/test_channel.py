@@ -238,6 +238,18 @@ def test_word_of_who_leaves_comes_after_what_was_published_before() -> None:
     assert [next(iter(push.keys() - {"channel"})) for push in listener.wire.pushes()] == ["pub", "leave"]
 
 
+def test_what_was_published_before_may_be_the_end_of_all_who_would_hear_who_comes() -> None:
+    channel = Channel("news", 1_000)
+    listener = Listener()
+    listener.refuse_payload = lambda: channel.leave(listener)  # type: ignore[method-assign]  # as a client does
+    live(channel, listener)
+    channel.hear(listener)
+    channel.dispatch(1, event(1, flags=OPAQUE))
+    channel.announce(Joined("news", ClientInfo("b", "bob")))
+    assert listener.wire.lines == []
+    assert channel.is_idle
+
+
 def test_it_is_idle_when_nobody_is_live_catches_up_or_hears() -> None:
     channel, listener = Channel("news", 1_000), Listener()
     found = [(channel.is_idle, channel.is_live(listener))]

@@ -5,9 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
+from core.streams.event import OPAQUE
 from gateway.realtime.client import Client
 from tests.helpers.listener import Following, document
 from tests.helpers.loop import run
+from tests.helpers.meeting import Meeting
 from tests.helpers.memory_log import MemoryLog
 from tests.helpers.recorder import Recorder
 from tests.helpers.replica import MemoryReplica, answer_all, connected, say, settled, turns
@@ -202,5 +204,24 @@ def test_who_publishes_while_it_catches_up_is_spared_only_if_it_wants_to_be(
             others = Following().take_all(push["pub"] for push in heard.pushes("pub"))
             assert others == [document(number) for number in (7, 8, 9)]
         await replica.tasks.close()
+
+    run(scenario())
+
+
+def test_who_goes_live_as_the_others_end_gets_what_comes_then() -> None:
+    async def scenario() -> None:
+        world = Meeting(page_bytes_max=10_000)
+        _, other = await world.subscribed("a")
+        client, socket = await world.connect(form=world.form("websocket_protobuf"))
+        say(client, {"subscribe": {"channel": "a"}})
+        await turns(5)
+        world.log.gate.open(0)  # it has all that it waits for, and in the same turn there comes
+        world.log.publish("a", data=b"\xff", flags=OPAQUE)  # what ends the only one who is live
+        await world.settle()
+        assert other.codes == [3506]
+        world.log.publish("a")
+        await world.settle()
+        assert [push["pub"]["offset"] for push in socket.pushes("pub")] == [2]
+        await world.close()
 
     run(scenario())
