@@ -113,9 +113,7 @@ class Chronicle:
         """A subscribe was answered, or a server-side subscription is being told."""
         if not self._tells:
             return
-        reply, start = begun.reply, begun.reply.offset
-        if reply.publications:
-            start = min(start, reply.publications[0][0] - 1)  # the newest alone, of a channel that is a cache
+        reply, start = begun.reply, begun.start
         recovered = reply.recovered if reply.was_recovering else None
         at = self._clock.now()
         self._add(

@@ -41,13 +41,22 @@ class Beginning(msgspec.Struct, frozen=True):
 
     @property
     def listed_bytes(self) -> int:
-        """How much its reply lists of what was missed, and need not: the rest may follow as pushes."""
-        goes_on = self.offset > self.reply.offset
-        return sum(size_of(event) for _, event in self.reply.publications) if goes_on else 0
+        """How much its reply lists of what was missed, and need not: it may follow as pushes."""
+        return sum(size_of(event) for _, event in self.reply.publications)
+
+    @property
+    def start(self) -> int:
+        """The offset after which what is listed goes on: in a cache, that before the newest."""
+        listed, start = self.reply.publications, self.reply.offset
+        return min(start, listed[0][0] - 1) if listed else start
 
     def unlisted(self) -> "Beginning":
-        """Return the same with all that was missed left in the log."""
-        return replace(self, reply=replace(self.reply, publications=[]), offset=self.reply.offset, more=True)
+        """Return the same with all that was missed left in the log.
+
+        The client is told to stand before it, so that it asks again for what it does not get.
+        """
+        reply = replace(self.reply, publications=[], offset=self.start)
+        return replace(self, reply=reply, offset=self.start, more=True)
 
     @property
     def last(self) -> Event | None:
@@ -140,11 +149,7 @@ class Reader:
         seen = await self._visible(feed, channel, grant, head)
         if since.number > last or since.number + 1 < seen.first_offset:
             return None
-        publications, more = await self.page(feed, channel.name, since.number, head)
-        if not publications:
-            # Dispatched here after the head, and out of memory already: under a newer head it is read.
-            head = await feed.fresh_head()
-            publications, more = await self.page(feed, channel.name, since.number, head)
+        publications, more, head = await self._missed(feed, channel, since.number, head)
         if not publications or publications[0][0] != since.number + 1:
             return None
         reply = replace(reply, publications=publications)
@@ -164,11 +169,22 @@ class Reader:
         reply = replace(anew, recovered=True)
         if since.number == last and since.epoch in ("", head.epoch):
             return Beginning(reply, last, head)
-        publications, _ = await self.page(feed, channel.name, last - 1, head)
+        publications, _, head = await self._missed(feed, channel, last - 1, head)
         newest = [one for one in publications if one[0] == last]
         if not newest:
             return None
         return Beginning(replace(reply, publications=newest), last, head)
+
+    async def _missed(
+        self, feed: Feed, channel: Channel, after: int, head: Head
+    ) -> tuple[Publications, bool, Head]:
+        """Return the first page after an offset at which the channel does not end, and the head it is of."""
+        publications, more = await self.page(feed, channel.name, after, head)
+        if not publications:
+            # Dispatched here after the head, and out of memory already: under a newer head it is read.
+            head = await feed.fresh_head()
+            publications, more = await self.page(feed, channel.name, after, head)
+        return publications, more, head
 
     async def _visible(self, feed: Feed, channel: Channel, grant: Grant, head: Head) -> Visible:
         return await self._channels.visible(

@@ -4,12 +4,12 @@ import pytest
 
 from core.channels.namespace import ChannelRules, Options
 from core.connections.orders import Subscribe, Who
-from core.streams.event import OPAQUE
+from core.streams.event import OPAQUE, Head
 from tests.helpers.listener import Following, document
 from tests.helpers.loop import run
 from tests.helpers.meeting import Meeting, clients_of, kinds
-from tests.helpers.memory_log import EPOCH, Gate
-from tests.helpers.replica import answer_all, say, token_of, turns
+from tests.helpers.memory_log import EPOCH, ORG, Gate, MemoryLog
+from tests.helpers.replica import MemoryReplica, answer_all, say, settled, token_of, turns
 
 BOTH = pytest.mark.parametrize("name", ["websocket_json", "websocket_protobuf"])
 
@@ -366,5 +366,68 @@ def test_what_is_not_recoverable_is_told_by_what_the_reply_leaves_out() -> None:
         expected = {"positioned": True, "epoch": EPOCH, "offset": 1, "was_recovering": True}
         assert socket.reply(number)["subscribe"] == expected
         await world.close()
+
+    run(scenario())
+
+
+# --- caches
+
+CACHES = ChannelRules(
+    namespaces={"cache": Options(history="whole", force_recovery=True, force_recovery_mode="cache")}
+)
+
+
+def test_of_many_caches_what_has_no_room_in_the_connect_reply_is_pushed() -> None:
+    async def scenario() -> None:
+        world = Meeting(rules=CACHES, page_bytes_max=1_000)
+        channels = [f"cache:{number}" for number in range(5)]
+        for value in (1, 2):
+            for channel in channels:
+                world.log.commit(channel, data=document(value))
+        recover = {channel: {"recover": True, "offset": 1, "epoch": EPOCH} for channel in channels}
+        _, socket = await world.connect(token=token_of("ann", channels=channels), subs=recover)
+        await world.settle()
+        subs = socket.lines[0]["connect"]["subs"]
+        assert sum(len(sub.get("publications", [])) for sub in subs.values()) == 2
+        for channel, sub in subs.items():
+            listed = [one["offset"] for one in sub.get("publications", [])]
+            pushed = [push["pub"]["offset"] for push in socket.pushes("pub", channel)]
+            # Who has not got the newest does not stand at it: it would not get it when it comes back.
+            assert (sub["recovered"], sub["offset"]) == (True, 2 if listed else 1)
+            assert listed + pushed == [2]
+        await world.close()
+
+    run(scenario())
+
+
+class Slow(MemoryLog):
+    """A log whose head has changed by the time at which it is told."""
+
+    async def _announced(self) -> Head:
+        head = Head(ORG, self.epoch, len(self.log))
+        await self.gate.passed()
+        return head
+
+
+def test_the_newest_of_a_cache_is_read_though_it_is_newer_than_the_head_and_out_of_memory() -> None:
+    async def scenario() -> None:
+        log = Slow()
+        replica = MemoryReplica(log, rules=CACHES, page_bytes_max=10_000)
+        early, _ = replica.connect(token=token_of("early"))
+        client, socket = replica.connect(token=token_of("ann"))
+        await turns(5)
+        say(early, {"subscribe": {"channel": "cache:a"}})
+        await settled(log, replica)
+        log.publish("cache:a")
+        await settled(log, replica)
+        (number,) = say(client, {"subscribe": {"channel": "cache:a", "recover": True, "epoch": EPOCH}})
+        await turns(5)
+        log.publish("cache:a")
+        log.publish("b", data=document(1, more="x" * 2_000))
+        await settled(log, replica)
+        reply = socket.reply(number)["subscribe"]
+        assert (reply["recovered"], reply["offset"]) == (True, 2)
+        assert [one["offset"] for one in reply["publications"]] == [2]
+        await replica.tasks.close()
 
     run(scenario())
