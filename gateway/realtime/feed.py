@@ -157,9 +157,7 @@ class Feed:
             known = self.epoch
             self.epoch, self.next_seq, self._announced = head.epoch, head.seq + 1, head.seq
             self._waiting.clear()
-            self.recent.clear()
-            for channel in self.channels.values():
-                channel.reset()
+            self._forget()
             if known:
                 self._log.warning("stream.broken", organization_id=self.organization_id.hex())
                 self._broken()
@@ -241,6 +239,12 @@ class Feed:
             self._changed.set_result(None)
             self._changed = None
 
+    def _forget(self) -> None:
+        """Keep nothing of what was dispatched: what comes next does not go on where it ended."""
+        self.recent.clear()
+        for channel in self.channels.values():
+            channel.reset()
+
     def _broken(self) -> None:
         self._clients.broken(self)
 
@@ -255,7 +259,7 @@ class Feed:
         """Read the missing range in order, dispatch it, and go on with what came meanwhile."""
         try:
             while self.epoch == epoch and self.next_seq <= self._announced:
-                if not await self._fill_page():
+                if not await self._fill_page(epoch):
                     break
         finally:
             self._filling = False
@@ -266,7 +270,7 @@ class Feed:
         elif rest or self.next_seq <= self._announced:
             self._fill()
 
-    async def _fill_page(self) -> bool:
+    async def _fill_page(self, epoch: str) -> bool:
         try:
             events = await self._reader.events(
                 self.organization_id,
@@ -278,11 +282,14 @@ class Feed:
             self._log.warning("gap.unread", error=str(error))
             await self._clock.sleep(RETRY_S)
             return True
+        if self.epoch != epoch:
+            return False  # what was read is of a log that is no more
         if not events or events[0].seq != self.next_seq:
             # The range is not retained any more: an honest break instead of a silent hole.
             self.next_seq = self._announced + 1
-            self.recent.clear()
+            self._forget()
             self._broken()
+            self._wake()
             return False
         # Live events that came first and are part of the page would be dispatched twice otherwise.
         self._dispatch(events)

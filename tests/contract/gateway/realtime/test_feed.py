@@ -236,6 +236,53 @@ def test_a_range_past_its_retention_is_an_honest_break(database_url: str) -> Non
     run(scenario())
 
 
+def test_what_was_missed_of_a_log_that_is_no_more_is_no_break_of_the_next_one() -> None:
+    # A log in memory, since its epoch must change exactly while a page is read.
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica = MemoryReplica(log)
+        feed = replica.hub.join(b"o" * 16)
+        log.announce(0)
+        for _ in range(3):
+            log.commit("a")
+        log.announce(3)
+        await turns(3)  # a page is read
+        log.epoch = "another"
+        log.announce(2)
+        assert replica.clients.breaks == 1
+        listener = live(feed, "a")
+        log.push(3, 3)  # of the new one
+        log.gate.open_all()
+        await turns(5)
+        assert listener.offsets == [3]
+        assert replica.clients.breaks == 1
+
+    run(scenario())
+
+
+def test_who_catches_up_over_a_range_past_its_retention_is_not_passed_over_it() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica = MemoryReplica(log)
+        feed = replica.hub.join(b"o" * 16)
+        channel = feed.channel("a")
+        log.announce(0)
+        log.publish("a")
+        noted = channel.catching[object()] = Catching(10, 1_000)
+        waiting = asyncio.ensure_future(feed.reached(3))
+        for _ in range(2):
+            log.commit("a")
+        log.expired = 3
+        log.announce(3)
+        await turns(3)
+        log.gate.open_all()
+        await asyncio.wait_for(waiting, 5)
+        assert (noted.overflowed, channel.offset) == (True, None)  # the log must be asked for both
+        assert replica.clients.breaks == 1
+
+    run(scenario())
+
+
 def test_while_the_log_cannot_be_read_it_is_tried_again() -> None:
     # A log in memory, since its answers must fail exactly twice.
     async def scenario() -> None:
