@@ -102,17 +102,16 @@ class Clients:
     def members(self) -> Iterator[Member]:
         """Yield who is present in which channel by way of this replica."""
         for client in self.all():
-            asking, subscriptions = client.connection.asking, client.connection.subscriptions
-            if asking is None or subscriptions is None or client.feed is None:
+            feed = client.feed
+            if feed is None:
                 continue
-            if client.counted:
-                yield Member(
-                    client.feed.organization_id, client.counted, ClientInfo(client.user, client.client_id)
-                )
-            for channel in subscriptions:
-                grant = subscriptions.grant(channel)
+            if client.counted:  # before it is let in, and so before it has a name in its connection
+                yield Member(feed.organization_id, client.counted, ClientInfo(client.seat, client.client_id))
+            for channel in client.connection.subscriptions or ():
+                subscriptions = client.connection.subscriptions  # none, if it was refused meanwhile
+                grant = None if subscriptions is None else subscriptions.grant(channel)
                 if grant is not None and grant.presence:
-                    yield Member(client.feed.organization_id, channel, info_of(client, grant.info))
+                    yield Member(feed.organization_id, channel, info_of(client, grant.info))
 
     def broken(self, feed: Feed) -> None:
         """The log lost continuity, or a hole can't be filled: every subscriber of the feed is told.

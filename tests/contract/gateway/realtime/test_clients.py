@@ -5,13 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.channels.namespace import ChannelRules, ClientOptions
 from core.connections.orders import Disconnect, Order, Refresh, Revoke, Subscribe, Unsubscribe, Who
-from core.streams.event import EphemeralPublication
+from core.streams.event import ClientInfo, EphemeralPublication
 from gateway.realtime.client import Client
 from gateway.realtime.opening import Opening
 from tests.helpers.loop import run
-from tests.helpers.meeting import RULES, Meeting, kinds
-from tests.helpers.memory_log import EPOCH, ORG
+from tests.helpers.meeting import LOUD, RULES, Meeting, kinds
+from tests.helpers.memory_log import EPOCH, ORG, Gate
 from tests.helpers.recorder import Recorder
 from tests.helpers.replica import OTHER_ORG, Store, say, token_of, turns
 
@@ -410,6 +411,39 @@ def test_who_is_present_is_told_with_what_others_see_of_it() -> None:
         assert {(member.info.user, member.info.client) for member in members} == {("ann", client.client_id)}
         client.lost()
         assert list(world.replica.clients.members()) == []
+        await world.close()
+
+    run(scenario())
+
+
+COUNTED = ChannelRules(namespaces={"loud": LOUD}, clients=ClientOptions(connections_per_user_max=2))
+
+
+def test_who_is_counted_is_told_before_it_is_let_in() -> None:
+    async def scenario() -> None:
+        world = Meeting(rules=COUNTED)
+        world.replica.roster.gate = Gate()
+        client, _ = await world.connect(token=token_of("ann"))
+        assert not client.connection.is_connected
+        (member,) = world.replica.clients.members()
+        assert (member.channel, member.info) == (client.counted, ClientInfo("ann", client.client_id))
+        await world.close()
+
+    run(scenario())
+
+
+def test_who_is_refused_while_the_present_are_told_is_none_of_them_any_more() -> None:
+    async def scenario() -> None:
+        world = Meeting()
+        client, socket = await world.connect(token=token_of("ann", channels=["loud:a", "loud:b"]))
+        members = world.replica.clients.members()
+        assert next(members).channel == "loud:a"
+        await turns(5)
+        assert world.log.gate.open(0, well=False)
+        await world.settle()
+        assert "error" in socket.lines[0]
+        assert list(members) == []
+        assert not client.connection.is_connected
         await world.close()
 
     run(scenario())
