@@ -26,7 +26,8 @@ class Who(Wire, frozen=True):
     user: str
     client: str = ""
     session: str = ""
-    spared: tuple[str, ...] = ()
+    spared: frozenset[str] = frozenset()
+    """A set, since each connection of the user is looked for in it."""
     anybody: bool = False
 
     def means(self, user: str, client: str, session: str) -> bool:

@@ -42,7 +42,7 @@ async def admit_user(
 
 def _end_others(client: Participant, feed: Feed, user: str) -> None:
     replica = client.replica
-    order = Disconnect(Who(user, spared=(client.client_id,)), CONNECTION_LIMIT)
+    order = Disconnect(Who(user, spared=frozenset({client.client_id})), CONNECTION_LIMIT)
     word = Publish(("",), encode_order(order), ephemeral=True, kind=ORDER)
     replica.submit(Command(feed.organization_id, replica.entropy.id(), word, replica.deadline_ms))
 

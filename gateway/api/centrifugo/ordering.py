@@ -71,7 +71,7 @@ class Ordering:
             reason = ""  # client libraries would take it for more than a text (§18 of the protocol)
         if not 0 < code <= CODE_MAX or len(reason.encode()) > REASON_BYTES_MAX or len(spared) > SPARED_MAX:
             raise TidingsError(Code.VALIDATION_FAILED)
-        who = orders.Who(request.user or "", request.client or "", request.session or "", tuple(spared))
+        who = orders.Who(request.user or "", request.client or "", request.session or "", frozenset(spared))
         return await self._send(caller, orders.Disconnect(who, code, reason))
 
     async def refresh(self, caller: Caller, request: Refresh) -> bytes:

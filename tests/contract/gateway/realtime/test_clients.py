@@ -79,7 +79,7 @@ WHOM: list[tuple[Who, set[str]]] = [
     (Who("", client="unknown", anybody=True), set()),
     (Who("ann", session="ann by sessions"), {"ann by sessions"}),
     (Who("ann", session="unknown"), set()),
-    (Who("ann", spared=("ann",)), {"ann by sessions"}),
+    (Who("ann", spared=frozenset({"ann"})), {"ann by sessions"}),
     (Who("", anybody=True), BOTH | {"bob"}),
 ]
 
@@ -97,7 +97,7 @@ def test_only_those_who_fit_are_meant_and_never_those_of_another_organization(
             who,
             client=ids.get(who.client, who.client),
             session=sessions.get(who.session, who.session),
-            spared=tuple(ids[name] for name in who.spared),
+            spared=frozenset(ids[name] for name in who.spared),
         )
         await world.order(Unsubscribe(meant, "a", 2000))
         assert world.told() == {name: ["unsubscribe"] for name in fit}

@@ -21,7 +21,7 @@ ORDERS: list[tuple[str, dict[str, Any], orders.Order]] = [
     (
         "disconnect",
         {"user": "alice", "session": "s", "whitelist": ["c"], "disconnect": LEAVE},
-        Disconnect(Who("alice", "", "s", ("c",)), 4000, "bye"),
+        Disconnect(Who("alice", "", "s", frozenset({"c"})), 4000, "bye"),
     ),
     (
         "disconnect",
