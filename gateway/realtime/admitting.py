@@ -1,6 +1,6 @@
 """Who connects and who subscribes: credentials verified, and the connection told of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.auth.access import refusal_to_connect
 from core.auth.principal import Organization, Principal
@@ -58,11 +58,27 @@ async def authenticate(client: Participant, effect: Authenticate) -> None:
     if not await admit_user(client, feed, welcome.principal, welcome.organization):
         client.end(CONNECTION_LIMIT)
         return
-    # A credential may be believed after `Standing` has known better, which looks at changes alone.
-    if not await replica.authenticator.still_valid(welcome.principal):
+    organization = await _still_welcome(client, welcome.principal)
+    if organization is not None:
+        asks_to_stay = welcome.by_backend and bool(options.url_of("refresh"))
+        _let_in(client, command, replace(welcome, organization=organization), asks_to_stay=asks_to_stay)
+
+
+async def _still_welcome(client: Participant, principal: Principal) -> Organization | None:
+    """Return the organization as it is now; None: the client may not come in after all, and is ended.
+
+    `Standing` may have known better than what was believed above, and looks at changes alone: whoever is let
+    in must not bring along what holds no more.
+    """
+    authenticator = client.replica.authenticator
+    if not await authenticator.still_valid(principal):
         client.end(INVALID_TOKEN)
-        return
-    _let_in(client, command, welcome, asks_to_stay=welcome.by_backend and bool(options.url_of("refresh")))
+        return None
+    try:
+        return await authenticator.organization(principal.organization_id)
+    except TidingsError as error:
+        client.end(error.row.close)
+        return None
 
 
 async def _feed_of(replica: Replica, organization_id: bytes) -> Feed:

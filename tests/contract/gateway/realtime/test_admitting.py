@@ -1,13 +1,23 @@
 """Who is let in, and what becomes of those who are not."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
+from core.auth.principal import Organization
+from core.channels.namespace import ChannelRules, ClientOptions
 from core.connections.orders import Disconnect, Who
+from core.errors import Code, TidingsError
+from gateway.auth import LOOK_S
+from gateway.realtime.client import Client
+from gateway.realtime.standing import Standing
 from tests.helpers.loop import run
-from tests.helpers.memory_log import MemoryLog
+from tests.helpers.meeting import Meeting
+from tests.helpers.memory_log import ORG, Gate, MemoryLog
 from tests.helpers.realtime import Speaker, realtime_of
-from tests.helpers.replica import MemoryReplica, turns
+from tests.helpers.recorder import Recorder
+from tests.helpers.replica import MemoryReplica, say, token_of, turns
 
 
 def test_where_tokens_must_name_a_user_one_without_ends_the_connection(database_url: str) -> None:
@@ -93,5 +103,63 @@ def test_where_orders_do_not_arrive_nobody_is_let_in_yet(monkeypatch: pytest.Mon
         _, again = replica.connect()
         await turns(5)
         assert ("connect" in again.lines[0], [feed.users for feed in replica.hub.feeds]) == (True, [1])
+
+    run(scenario())
+
+
+COUNTED = ClientOptions(connections_per_user_max=9)
+
+
+async def coming_in(world: Meeting) -> tuple[Client, Recorder, Standing]:
+    """Give a client that is being let in while another one is there already."""
+    replica = world.replica
+    await world.connect(token=token_of("early"))
+    standing = Standing(replica.clients, replica.parts.authenticator)
+    await standing.look(replica.hub.feeds)
+    replica.roster.gate = Gate()
+    client, socket = await world.connect(token=token_of("ann"))
+    replica.clock.seconds += 2 * LOOK_S
+    return client, socket, standing
+
+
+def test_options_that_change_while_somebody_is_let_in_hold_for_it() -> None:
+    async def scenario() -> None:
+        world = Meeting(rules=ChannelRules(clients=COUNTED))
+        client, socket, standing = await coming_in(world)
+        replica = world.replica
+        rules = ChannelRules(clients=COUNTED, unknown="refuse")
+        changed = replace(replica.store.organizations[ORG], channels=rules)
+        replica.store.organizations[ORG] = changed
+        await standing.look(replica.hub.feeds)
+        assert replica.roster.gate is not None
+        replica.roster.gate.open_all()
+        await turns(10)
+        await standing.look(replica.hub.feeds)
+        assert client.connection.is_connected
+        (number,) = say(client, {"subscribe": {"channel": "nowhere:a"}})
+        await world.settle()
+        assert socket.reply(number)["error"]["code"] == 102
+        await world.close()
+
+    run(scenario())
+
+
+def test_who_is_let_in_while_the_organization_can_not_be_read_comes_again() -> None:
+    async def scenario() -> None:
+        world = Meeting(rules=ChannelRules(clients=COUNTED))
+        client, socket, _ = await coming_in(world)
+        replica = world.replica
+
+        async def away(_organization_id: bytes) -> Organization | None:
+            raise TidingsError(Code.UNAVAILABLE)
+
+        replica.store.organization = away  # type: ignore[method-assign]  # a database that is away
+        assert replica.roster.gate is not None
+        replica.roster.gate.open_all()
+        await turns(10)
+        assert socket.codes == [3004]
+        client.lost()
+        assert len(replica.clients) == 1
+        await world.close()
 
     run(scenario())
