@@ -55,6 +55,11 @@ class Standing:
                     self._known[feed.organization_id] = before
                     self._journal.warning("organization.unread", error=str(error))
                 continue
+            except Exception:  # noqa: BLE001 (logged whole: what one has stored must not shield all others)
+                self._journal.exception("organization.unread", organization_id=feed.organization_id.hex())
+                if before is not None:
+                    self._known[feed.organization_id] = before
+                continue
             self._known[feed.organization_id] = now
             if now != before:
                 self._apply(feed, now)

@@ -1,13 +1,19 @@
 """What is written about organizations and credentials holds for those who are in, whatever word was lost."""
 
 import asyncio
+from dataclasses import replace
 
+from core.auth.principal import Organization
 from core.auth.revocation import Revocation
 from core.auth.scopes import ALL
 from core.channels.namespace import Options as ChannelOptions
 from core.instants import Instant
+from gateway.auth import LOOK_S
+from gateway.realtime.standing import Standing
 from tests.helpers.loop import run
+from tests.helpers.meeting import Meeting
 from tests.helpers.realtime import Realtimes, Speaker, realtime_of
+from tests.helpers.replica import OTHER_ORG, token_of
 
 WITHIN_S = 5.0
 NEVER = Instant(2**52)
@@ -87,3 +93,28 @@ def test_the_rules_of_channels_change_for_those_who_are_in(database_url: str) ->
 async def forbid_history(realtimes: Realtimes) -> None:
     closed = ChannelOptions(allow_subscribe_for_client=True)
     await realtimes.rules.change_namespace(realtimes.organization.organization_id, "_", lambda *_: closed)
+
+
+def test_an_organization_that_can_not_be_read_does_not_keep_the_others_from_being_looked_at() -> None:
+    async def scenario() -> None:
+        world = Meeting()
+        replica = world.replica
+        other, its_socket = await world.connect(token=token_of("bob", OTHER_ORG))
+        _, socket = await world.connect(token=token_of("ann"))
+        standing = Standing(replica.clients, replica.parts.authenticator)
+        await standing.look(replica.hub.feeds)
+        replica.clock.seconds += 2 * LOOK_S
+        known = replica.store.organizations
+
+        async def organization(organization_id: bytes) -> Organization | None:
+            if organization_id == OTHER_ORG:
+                raise ValueError  # options that only a newer release knows
+            return replace(known[organization_id], status="suspended")
+
+        replica.store.organization = organization  # type: ignore[method-assign]  # what is stored changes
+        await standing.look(replica.hub.feeds)
+        assert (socket.codes, its_socket.codes) == ([3507], [])
+        assert other.connection.is_connected
+        await world.close()
+
+    run(scenario())
