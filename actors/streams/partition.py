@@ -380,8 +380,12 @@ class StreamPartition:
 
     @staticmethod
     def _only_ephemeral(batch: list[Pending]) -> bool:
-        operations = (pending.command.operation for pending in batch)
-        return all(isinstance(operation, Publish) and operation.ephemeral for operation in operations)
+        """Say whether a batch leaves nothing to be written: no event, and no answer under a key."""
+        commands = (pending.command for pending in batch)
+        return all(
+            isinstance(command.operation, Publish) and command.operation.ephemeral and not command.key
+            for command in commands
+        )
 
     def _finish(self, batch: list[Pending], decision: Decision) -> None:
         """The batch is durable: remember it, answer, and only now let others see it (rule R5)."""

@@ -378,6 +378,21 @@ def test_an_ephemeral_publication_is_heard_and_leaves_no_trace(database_url: str
     run(scenario())
 
 
+def test_an_ephemeral_publication_with_a_key_is_heard_once_however_often_it_is_sent(
+    database_url: str,
+) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            typing = Publish(("room:1",), b"typing", ephemeral=True)
+            outcomes = [committed(await here.submit(command(org, typing, key="k"))) for _ in range(2)]
+            assert [outcome.replayed for outcome in outcomes] == [False, True]
+            assert len(here.hall.ephemeral) == 1
+            assert await here.seqs_in_log() == []
+
+    run(scenario())
+
+
 # When the database refuses, goes away, or does not answer
 
 
