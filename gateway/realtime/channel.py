@@ -195,7 +195,7 @@ class Channel:
         encoded = Encoded(self.name, pending)
         spared = self._spared(pending) if encoded.flags & SPARES_SENDER else {}
         for lane in list(self._all()):
-            if encoded.is_opaque(lane.form.codec):
+            if lane.can_not_show(encoded):
                 lane.refuse_payload()
             else:
                 lane.write(encoded, spared, self._frame_bytes_max)

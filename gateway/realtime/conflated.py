@@ -20,12 +20,11 @@ class ConflatedLane(Lane):
         frame_bytes_max: of what is written at once.
     """
 
-    __slots__ = ("_bytes_max", "_chain", "_channel", "_grant", "_timer", "_waiting")
+    __slots__ = ("_bytes_max", "_chain", "_channel", "_timer", "_waiting")
 
     def __init__(self, subscriber: Subscriber, channel: str, grant: Grant, frame_bytes_max: int) -> None:
-        super().__init__(subscriber.form)
+        super().__init__(subscriber.form, grant.filter)
         self._channel = channel
-        self._grant = grant
         self._bytes_max = frame_bytes_max
         self._waiting: Conflation[Event] = Conflation(grant.max_rate)
         self._timer: asyncio.TimerHandle | None = None
@@ -47,7 +46,7 @@ class ConflatedLane(Lane):
         """Take what a tick gathered; write what may go out now."""
         now_s = asyncio.get_running_loop().time()
         unwanted = next((spared[subscriber] for subscriber in self.wires if subscriber in spared), ())
-        tags = self._grant.filter
+        tags = self._filter
         sent: list[tuple[int, Event]] = []
         for place, (offset, event) in enumerate(encoded.pending):
             if place not in unwanted and (tags is None or matches(tags, event.tags)):

@@ -133,6 +133,14 @@ class Lane:
                 for frame in self.form.frames(rest, bytes_max):
                     self.wires[subscriber].write(frame)
 
+    def can_not_show(self, encoded: Encoded) -> bool:
+        """Say whether something is among what a tick gathered that is wanted here and is not JSON."""
+        if not encoded.is_opaque(self.form.codec):
+            return False
+        tags = self._filter
+        opaque = (event for _, event in encoded.pending if event.flags & OPAQUE)
+        return any(tags is None or matches(tags, event.tags) for event in opaque)
+
     def refuse_payload(self) -> None:
         """End all that are here."""
         for subscriber in list(self.wires):

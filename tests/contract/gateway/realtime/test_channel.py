@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import orjson
 import pytest
 
@@ -209,6 +210,23 @@ def test_a_payload_that_is_not_json_ends_those_who_read_json_and_no_others() -> 
     assert [listener.refused for listener in (text, patched, slow, binary)] == [1, 1, 1, 0]
     assert text.wire.lines == patched.wire.lines == slow.wire.lines == []
     assert binary.publications == [{"data": b"\xff\x00", "offset": 1}]
+
+
+@pytest.mark.parametrize("max_rate", [0.0, 1_000.0])
+def test_a_payload_that_is_not_json_and_not_wanted_ends_nobody(max_rate: float) -> None:
+    async def scenario() -> None:
+        channel = Channel("news", 1_000)
+        tags = FilterNode(key="kind", cmp="eq", val="text")
+        text = live(channel, grant=replace(PLAIN, filter=tags, max_rate=max_rate))
+        channel.dispatch(1, msgspec.structs.replace(event(1, b"\xff", flags=OPAQUE), tags={"kind": "image"}))
+        channel.dispatch(2, msgspec.structs.replace(event(2), tags={"kind": "text"}))
+        channel.flush()
+        assert (text.refused, text.offsets) == (0, [2])
+        channel.dispatch(3, msgspec.structs.replace(event(3, b"\xff", flags=OPAQUE), tags={"kind": "text"}))
+        channel.flush()
+        assert (text.refused, text.offsets) == (1, [2])
+
+    run(scenario())
 
 
 # --- who is there
