@@ -60,6 +60,10 @@ from gateway.realtime.participant import Participant
 from gateway.realtime.parts import Replica
 
 DRAIN_CHECK_S = 0.02
+DRAIN_CHECK_MAX_S = 0.5
+DRAIN_CHECK_GROWTH = 1.5
+"""It is looked less and less often whether a client has read: thousands may read nothing, for as long as they
+like."""
 
 
 class Socket(Protocol):
@@ -357,9 +361,10 @@ class Client:
     async def drained(self) -> None:
         """Return when one more page may wait for the client (`joining.Reading`)."""
         self.flush()
-        page_bytes_max = self.replica.settings.page_bytes_max
+        page_bytes_max, pause_s = self.replica.settings.page_bytes_max, DRAIN_CHECK_S
         while self._socket.unsent_bytes > page_bytes_max and not self.connection.is_closed:
-            await self.replica.clock.sleep(DRAIN_CHECK_S)
+            await self.replica.clock.sleep(pause_s)
+            pause_s = min(pause_s * DRAIN_CHECK_GROWTH, DRAIN_CHECK_MAX_S)
 
     # --- outbox
 

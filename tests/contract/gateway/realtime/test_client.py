@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.realtime.client import DRAIN_CHECK_MAX_S, DRAIN_CHECK_S
 from tests.helpers.loop import run
 from tests.helpers.memory_log import MemoryLog
 from tests.helpers.replica import answer_all, connected, say, turns
@@ -104,6 +105,28 @@ def test_subscriptions_that_recover_take_turns_with_a_slow_reader() -> None:
         assert [of(socket.lines, id_)["subscribe"]["recovered"] for id_ in asked] == [True, True]
         offsets = [line["push"]["pub"]["offset"] for line in socket.lines if "push" in line]
         assert sorted(offsets) == [2, 2, 3, 3] or sorted(offsets) == [3, 3]
+        await replica.tasks.close()
+
+    run(scenario())
+
+
+def test_it_is_looked_less_and_less_often_whether_a_client_reads_that_reads_nothing() -> None:
+    async def scenario() -> None:
+        replica, client, socket = await connected(MemoryLog())
+        pauses_s: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            pauses_s.append(seconds)
+            if len(pauses_s) == 20:
+                socket.unsent_bytes = 0
+
+        replica.clock.sleep = sleep  # type: ignore[method-assign]  # time that passes at once
+        socket.unsent_bytes = 10_000
+        await client.drained()
+        assert pauses_s[0] == DRAIN_CHECK_S
+        assert pauses_s == sorted(pauses_s)
+        assert pauses_s[-1] == DRAIN_CHECK_MAX_S
+        assert len(pauses_s) == 20
         await replica.tasks.close()
 
     run(scenario())
