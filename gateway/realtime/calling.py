@@ -110,20 +110,20 @@ def _refusal(answer: BackendAnswer) -> ErrorReply:
 
 async def ask_to_stay(client: Participant, _effect: object) -> None:
     """Let a connection live on that the backend let in for a time, or end it."""
-    principal = principal_of(client)
     moment = client.replica.moment()
     try:
-        answer = await _ask(client, principal.organization_id, RefreshEvent(_caller(client)))
+        answer = await _ask(client, principal_of(client).organization_id, RefreshEvent(_caller(client)))
     except EndedError:
         return
     except (TidingsError, OSError):
         # We can't say that it may not: it is asked about again.
-        again = replace(principal, expires_at=client.replica.in_a_while())
+        again = replace(principal_of(client), expires_at=client.replica.in_a_while())
         client.run(client.connection.prolonged(again, moment, silently=True))
         client.replica.wheel.add(client)
         return
     ends = answer.expires_at if isinstance(answer, RefreshAnswer) else None
     info = answer.info if isinstance(answer, RefreshAnswer) else b""
+    principal = principal_of(client)  # as it is now: orders may have changed it meanwhile
     kept = None if ends is None else replace(principal, expires_at=ends, info=info or principal.info)
     client.run(client.connection.prolonged(kept, client.replica.moment(), silently=True))
     client.replica.wheel.add(client)

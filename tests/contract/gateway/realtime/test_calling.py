@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.channels.namespace import ChannelRules, Options
+from core.connections.orders import Refresh, Who
 from core.instants import from_seconds
 from gateway.realtime.client import Client
 from gateway.realtime.opening import Opening
@@ -173,6 +174,21 @@ def test_an_expired_connection_lives_on_if_the_backend_says_so() -> None:
             client.tick()
             assert len(world.scene.bodies("refresh")) == 1
             assert [line for line in socket.lines[1:] if line] == []  # nothing but pings is heard of it
+
+    run(scenario())
+
+
+def test_what_an_order_changes_while_the_backend_thinks_stays_as_it_is() -> None:
+    async def scenario() -> None:
+        async with expiring() as (world, client, _):
+
+            def answer(_body: Any) -> Any:
+                world.replica.order(Refresh(Who("ann"), expire_at_s=500, info=b'{"x":9}'))
+                return {"result": {"expire_at": 200}}
+
+            world.scene.answers["refresh"] = answer
+            await world.until(lambda: principal_of(client).expires_at == from_seconds(200))
+            assert principal_of(client).info == b'{"x":9}'
 
     run(scenario())
 
