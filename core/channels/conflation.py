@@ -8,11 +8,13 @@ it goes out the next one is gathered: so a key that changes all the time has its
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeVar
 
 PENDING_MAX: Final = 1_024
-"""How many publications wait at once. With one more the oldest goes out, whatever the rate: none is lost."""
+PENDING_BYTES_MAX: Final = 1_048_576
+"""How many publications wait at once, and how many bytes of several. With more the oldest go out, whatever
+the rate: none is lost."""
 KEY: Final = "key"
 
 Item = TypeVar("Item")
@@ -30,9 +32,11 @@ class Conflation(Generic[Item]):
     an average from the first publication after a pause on.
     """
 
-    def __init__(self, max_rate: float) -> None:
-        """`max_rate` is above zero, in publications a second."""
+    def __init__(self, max_rate: float, size_of: Callable[[Item], int]) -> None:
+        """`max_rate` is above zero, in publications a second; `size_of` tells the bytes that one takes."""
         self._interval_s = 1 / max_rate
+        self._size_of = size_of
+        self._bytes = 0
         self._round: deque[tuple[int, Item]] = deque()
         self._next_round: dict[str, tuple[int, Item]] = {}
         self._free_s = float("-inf")
@@ -46,11 +50,21 @@ class Conflation(Generic[Item]):
         """Take a publication that came after all others, and return what goes out now, with its offsets."""
         if self.due_s is None:
             self._free_s = max(self._free_s, now_s)
-        self._next_round.pop(key, None)
+        replaced = self._next_round.pop(key, None)
+        if replaced is not None:
+            self._bytes -= self._size_of(replaced[1])
         # At the end, so that a round ascends by offset.
         self._next_round[key] = offset, item
-        crowded = len(self._round) + len(self._next_round) > PENDING_MAX
-        return [*([self._oldest()] if crowded else ()), *self.tick(now_s)]
+        self._bytes += self._size_of(item)
+        sent = []
+        while self._is_crowded:
+            sent.append(self._oldest())
+        return [*sent, *self.tick(now_s)]
+
+    @property
+    def _is_crowded(self) -> bool:
+        count = len(self._round) + len(self._next_round)
+        return count > PENDING_MAX or (count > 1 and self._bytes > PENDING_BYTES_MAX)
 
     def tick(self, now_s: float) -> list[tuple[int, Item]]:
         """Return what goes out now, with its offsets."""
@@ -64,4 +78,6 @@ class Conflation(Generic[Item]):
         if not self._round:
             self._round.extend(self._next_round.values())
             self._next_round.clear()
-        return self._round.popleft()
+        oldest = self._round.popleft()
+        self._bytes -= self._size_of(oldest[1])
+        return oldest

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from core.channels.conflation import Conflation, key_of
 from core.channels.filter import matches
 from core.connections.subscription import Grant
-from core.streams.event import Event
+from core.streams.event import Event, size_of
 from gateway.realtime.lane import Chain, Encoded, Lane, Spared, Subscriber, Wire
 
 
@@ -26,7 +26,7 @@ class ConflatedLane(Lane):
         super().__init__(subscriber.form, grant.filter)
         self._channel = channel
         self._bytes_max = frame_bytes_max
-        self._waiting: Conflation[Event] = Conflation(grant.max_rate)
+        self._waiting: Conflation[Event] = Conflation(grant.max_rate, size_of)
         self._timer: asyncio.TimerHandle | None = None
         self._chain = (
             Chain(self.form.codec, channel, None, allows=grant.options.delta_publish) if grant.delta else None

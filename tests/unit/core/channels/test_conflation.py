@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.channels.conflation import PENDING_MAX, Conflation, key_of
+from core.channels.conflation import PENDING_BYTES_MAX, PENDING_MAX, Conflation, key_of
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(["a", "b", "c", "d", ""]), st.sampled_from([0.0, 0.01, 0.1, 0.3, 2.0])),
@@ -19,7 +19,7 @@ Sent = list[tuple[float, int, str]]
 
 def run(rate: float, steps: list[tuple[str, float]], *, late_s: float = 0.0) -> Sent:
     """Offer a publication after each pause, tick when it is due (or later), and return what was sent when."""
-    conflation: Conflation[str] = Conflation(rate)
+    conflation: Conflation[str] = Conflation(rate, len)
     sent: Sent = []
     now_s = 0.0
 
@@ -44,7 +44,7 @@ def test_the_key_is_a_tag_or_the_channel_itself() -> None:
 
 
 def test_the_first_goes_out_at_once_and_of_the_others_the_latest() -> None:
-    conflation: Conflation[str] = Conflation(2.0)
+    conflation: Conflation[str] = Conflation(2.0, len)
     assert conflation.due_s is None
     assert conflation.offer(1, "", "one", 100.0) == [(1, "one")]
     assert conflation.due_s is None
@@ -57,7 +57,7 @@ def test_the_first_goes_out_at_once_and_of_the_others_the_latest() -> None:
 
 
 def test_a_pause_saves_up_nothing() -> None:
-    conflation: Conflation[str] = Conflation(1.0)
+    conflation: Conflation[str] = Conflation(1.0, len)
     assert conflation.offer(1, "a", "", 0.0) == [(1, "")]
     assert conflation.offer(2, "a", "", 50.0) == [(2, "")]
     assert conflation.offer(3, "b", "", 50.0) == []
@@ -65,7 +65,7 @@ def test_a_pause_saves_up_nothing() -> None:
 
 
 def test_whoever_ticks_late_sends_what_was_due_meanwhile() -> None:
-    conflation: Conflation[str] = Conflation(10.0)
+    conflation: Conflation[str] = Conflation(10.0, len)
     for offset, key in enumerate("abcdef", 1):
         conflation.offer(offset, key, key, 0.0)
     assert offsets(conflation.tick(0.35)) == [2, 3, 4]
@@ -78,7 +78,7 @@ def test_a_key_that_changes_all_the_time_has_its_turn() -> None:
 
 
 def test_when_too_many_wait_the_oldest_goes_out_and_none_is_lost() -> None:
-    conflation: Conflation[str] = Conflation(0.001)
+    conflation: Conflation[str] = Conflation(0.001, len)
     sent = [
         found
         for offset in range(1, PENDING_MAX + 12)
@@ -116,3 +116,16 @@ def test_after_any_of_them_the_log_holds_the_latest_of_all_that_was_not_sent(
         if offset > position:
             shown[key] = offset
     assert dict(shown) == {key: offset for offset, (key, _) in enumerate(steps, 1)}
+
+
+def test_with_too_many_bytes_the_oldest_go_out_and_one_alone_may_have_any_size() -> None:
+    conflation: Conflation[str] = Conflation(0.001, len)
+    third = "x" * (PENDING_BYTES_MAX // 3)
+    assert offsets(conflation.offer(1, "", "", 0.0)) == [1]
+    assert conflation.offer(2, "a", 9 * third, 0.0) == []
+    assert offsets(conflation.offer(3, "b", third, 0.0)) == [2]
+    assert conflation.offer(4, "c", third, 0.0) == []
+    assert conflation.offer(5, "c", third, 0.0) == []  # in place of the one before
+    assert conflation.offer(6, "d", third, 0.0) == []
+    assert offsets(conflation.offer(7, "e", 2 * third, 0.0)) == [3, 5]
+    assert offsets(conflation.tick(1e9)) == [6, 7]
