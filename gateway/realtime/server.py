@@ -162,6 +162,9 @@ class RealtimeServer:
         for client in clients:
             client.end(SHUTDOWN)
             await self._parts.clock.sleep(pause_s * 2 * self._parts.entropy.jitter())
+        for client in self._clients.all():  # those who came meanwhile: streams are served up to here
+            client.end(SHUTDOWN)
+        self._application.end_plain()
         self._streams.should_exit = True
         if self._serving is not None:
             await asyncio.wait({self._serving}, timeout=3)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
+import orjson
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -82,6 +83,26 @@ def test_sockets_are_closed_one_after_the_other_over_the_drain_time(database_url
             await asyncio.gather(*endings)
             # Jitter doubles a pause at most: all pauses but the last lie between two ends.
             assert 0.01 < max(ends) - min(ends) < 2
+
+    run(scenario())
+
+
+def test_a_stream_that_opens_while_the_replica_ends_is_told_so_like_the_others(database_url: str) -> None:
+    async def scenario() -> None:
+        async with (
+            realtime_of(database_url, drain_s=1.0) as system,
+            speakers(system, 10),
+            aiohttp.ClientSession() as session,
+        ):
+            closing = asyncio.ensure_future(system.server.close())
+            await asyncio.sleep(0)  # from here on no socket opens
+            commands = orjson.dumps({"id": 1, "connect": {"token": system.key}}).decode()
+            url = f"{system.streams_url}/connection/sse"
+            async with session.get(url, params={"cf_connect": commands}) as answer:
+                told = (await answer.read()).decode()
+            assert '"connect":' in told
+            assert '"disconnect":{"code":3001,' in told
+            await closing
 
     run(scenario())
 
