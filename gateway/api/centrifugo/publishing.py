@@ -108,7 +108,7 @@ class Publishing:
         assert options is not None  # noqa: S101 (unknown ones were refused)
         if (refusal := refusal_of_data(options, data)) is not None:
             raise TidingsError(refusal)
-        if len(data) > self._bytes_max:
+        if len(data) + _size_of(request.tags) > self._bytes_max:
             raise TidingsError(Code.BODY_TOO_LARGE)
         if not 0 <= (request.version or 0) <= VERSION_MAX or not _is_epoch(request.version_epoch):
             raise TidingsError(Code.VALIDATION_FAILED)
@@ -141,6 +141,10 @@ class Publishing:
             await self._clock.sleep(PAUSE_S)
             outcome = await self._submit(caller, operation, key, until_s)
         return committed(outcome)
+
+
+def _size_of(tags: dict[str, str] | None) -> int:
+    return sum(len(name.encode()) + len(value.encode()) for name, value in (tags or {}).items())
 
 
 def _is_epoch(text: str | None) -> bool:

@@ -67,6 +67,7 @@ def test_what_cannot_be_published_is_refused(database_url: str) -> None:
         ({"channel": "nobody:a", "data": 1}, 102),
         ({"channel": "chat:" + "x" * 255, "data": 1}, 107),
         ({"channel": "chat:a", "data": "x" * 70_000}, 107),
+        ({"channel": "chat:a", "data": 1, "tags": {"long": "x" * 70_000}}, 107),
         ({"channel": "json:a", "b64data": "/w=="}, 107),
     ]
     namespaces: dict[str, dict[str, Any]] = {"chat": {}, "json": {"publication_data_format": "json"}}
