@@ -11,6 +11,8 @@ from core.streams.event import ClientInfo
 from gateway.realtime.feed import Feed
 from gateway.realtime.participant import Participant
 
+AGAIN_S: Final = 0.2
+"""Within which those who were too many at the same moment come again, each at a moment of its own."""
 MARK: Final = "\x00user:"
 """Connections are counted where presence is kept, under names that no channel can have."""
 
@@ -30,14 +32,26 @@ async def admit_user(
         _end_others(client, feed, principal.id)
     if not options.connections_per_user_max:
         return True
-    client.counted = f"{MARK}{principal.id}"
-    roster, organization_id = client.replica.roster, feed.organization_id
-    await roster.enter(organization_id, client.counted, ClientInfo(principal.id, client.client_id))
+    if await _is_counted(client, feed, principal.id, options.connections_per_user_max):
+        return True
+    # Of several that come at once each has seen all the others: not one of them would get in.
+    uncount(client, feed)
+    await client.replica.clock.sleep(AGAIN_S * client.replica.entropy.jitter())
+    if client.connection.is_closed:
+        return False
+    return await _is_counted(client, feed, principal.id, options.connections_per_user_max)
+
+
+async def _is_counted(client: Participant, feed: Feed, user: str, most: int) -> bool:
+    """Count a connection, and say whether there are no more than that now."""
+    roster, organization_id, counted = client.replica.roster, feed.organization_id, f"{MARK}{user}"
+    client.counted = counted
+    await roster.enter(organization_id, counted, ClientInfo(user, client.client_id))
     try:
-        count = await roster.count(organization_id, client.counted)
+        count = await roster.count(organization_id, counted)
     except TidingsError:
         return True
-    return count.clients <= options.connections_per_user_max
+    return count.clients <= most
 
 
 def _end_others(client: Participant, feed: Feed, user: str) -> None:

@@ -4,11 +4,15 @@ from typing import Any
 
 import msgspec
 
-from core.channels.namespace import PersonalChannel
+from core.channels.namespace import ChannelRules, ClientOptions, PersonalChannel
+from core.connections.frames import PresenceCount
 from tests.helpers.cache import cache_server
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
+from tests.helpers.meeting import Meeting
+from tests.helpers.memory_log import Gate
 from tests.helpers.realtime import Realtimes, Speaker, realtime_of
+from tests.helpers.replica import token_of, turns
 
 
 async def choose(realtimes: Realtimes, **options: Any) -> None:
@@ -32,6 +36,55 @@ def test_a_user_has_so_many_connections_and_a_closed_one_makes_room(database_url
                 assert await eventually(lambda: realtimes.server.sockets == 2, within_s=5)
                 async with Speaker(realtimes.url, ann) as again:
                     assert "history" in await again.ask({"id": 2, "history": {"channel": "news"}})
+
+    run(scenario())
+
+
+ONE = ChannelRules(clients=ClientOptions(connections_per_user_max=1))
+
+
+def test_of_two_that_come_at_once_where_one_may_one_gets_in() -> None:
+    async def scenario() -> None:
+        world = Meeting(rules=ONE)
+        replica = world.replica
+        told, count = Gate(), replica.roster.count
+
+        async def slowly(_organization_id: bytes, channel: str) -> PresenceCount:
+            counted = await count(_organization_id, channel)
+            await told.passed()
+            return counted
+
+        replica.roster.count = slowly  # type: ignore[method-assign]  # as a cache far away
+        replica.roster.gate = Gate()
+        (_, one), (_, other) = [await world.connect(token=token_of("ann")) for _ in range(2)]
+        replica.roster.gate.open_all()
+        await turns(5)
+        told.open_all()  # each has seen both
+        await turns(5)
+        assert replica.roster.present == {}
+        replica.roster.gate = None
+        replica.roster.count = count  # type: ignore[method-assign]  # as before
+        for _ in range(2):
+            replica.clock.gate.open(0)
+            await turns(10)
+        assert "connect" in one.lines[0]
+        assert (one.codes, other.codes) == ([], [3504])
+        await world.close()
+
+    run(scenario())
+
+
+def test_who_leaves_between_two_tries_is_counted_no_more() -> None:
+    async def scenario() -> None:
+        world = Meeting(rules=ONE)
+        _, first = await world.connect(token=token_of("ann"))
+        await world.settle()
+        client, _ = await world.connect(token=token_of("ann"))
+        client.lost()  # while it waits to try again
+        await world.settle()
+        assert len(world.replica.roster.present) == 1
+        assert "connect" in first.lines[0]
+        await world.close()
 
     run(scenario())
 
