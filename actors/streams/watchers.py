@@ -1,9 +1,14 @@
 """Who listens to which organization's committed events."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import structlog
 
 from core.ports import LiveListener
 from core.streams.event import EphemeralPublication, Head, LiveBatch
+
+T = TypeVar("T")
 
 
 class Watchers:
@@ -11,6 +16,7 @@ class Watchers:
 
     def __init__(self) -> None:
         self._listeners: dict[bytes, dict[LiveListener, None]] = {}
+        self._log = structlog.get_logger()
 
     @property
     def organizations(self) -> set[bytes]:
@@ -36,17 +42,23 @@ class Watchers:
     def on_live(self, batch: LiveBatch) -> None:
         """Deliver one organization's share of a commit."""
         for listener in self._present(batch.organization_id):
-            listener.on_live(batch)
+            self._tell(listener.on_live, batch)
 
     def on_head(self, head: Head) -> None:
         """Deliver an announced head."""
         for listener in self._present(head.organization_id):
-            listener.on_head(head)
+            self._tell(listener.on_head, head)
 
     def on_ephemeral(self, publication: EphemeralPublication) -> None:
         """Deliver a publication that is not in the log."""
         for listener in self._present(publication.organization_id):
-            listener.on_ephemeral(publication)
+            self._tell(listener.on_ephemeral, publication)
+
+    def _tell(self, listener: Callable[[T], None], what: T) -> None:
+        try:
+            listener(what)
+        except Exception:  # noqa: BLE001 (logged whole: a listener's bug must not end the writer of all)
+            self._log.exception("listener.failed")
 
     def _present(self, organization_id: bytes) -> Iterator[LiveListener]:
         """Yield the listeners one after the other, but none that an earlier one has taken away."""

@@ -113,3 +113,30 @@ def test_who_was_taken_away_by_an_earlier_one_hears_nothing_more() -> None:
     watchers.add(ORG, other)
     watchers.on_live(LiveBatch(ORG, "epoch", ()))
     assert [name for name, _ in told] == ["jealous"]
+
+
+class Broken(Ear):
+    """Raises at whatever it is told."""
+
+    def on_live(self, batch: LiveBatch) -> None:
+        super().on_live(batch)
+        raise ValueError
+
+    def on_head(self, head: Head) -> None:
+        super().on_head(head)
+        raise ValueError
+
+    def on_ephemeral(self, publication: EphemeralPublication) -> None:
+        super().on_ephemeral(publication)
+        raise ValueError
+
+
+def test_who_raises_keeps_nobody_from_hearing() -> None:
+    watchers, told = Watchers(), list[tuple[str, Told]]()
+    for ear in (Broken(told, "broken"), Ear(told, "other")):
+        watchers.add(ORG, ear)
+    live, ephemeral, head = one_of_each(ORG)
+    watchers.on_live(live)
+    watchers.on_ephemeral(ephemeral)
+    watchers.on_head(head)
+    assert told == [(name, what) for what in (live, ephemeral, head) for name in ("broken", "other")]
