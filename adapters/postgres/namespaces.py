@@ -45,8 +45,16 @@ class StoredOrganization:
     updated_at: Instant
 
 
-ChangeOfNamespace: TypeAlias = Callable[[StoredNamespace | None, int], Options | None]
-"""From what is stored, and how many namespaces there are, to the options from now on; None: take it away."""
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The organization's namespaces: how many there are, and the expressions for names in all but one."""
+
+    count: int
+    regexes: tuple[str, ...]
+
+
+ChangeOfNamespace: TypeAlias = Callable[[StoredNamespace | None, Neighbours], Options | None]
+"""From what is stored, and what is stored beside it, to the options from now on; None: take it away."""
 ChangeOfOrganization: TypeAlias = Callable[[StoredOrganization], OrganizationOptions]
 
 
@@ -82,7 +90,8 @@ class RuleStore:
             await connection.execute(self._sql["lock_organization"], key)
             row = await connection.fetchrow(self._sql["namespace"], key, name)
             stored = None if row is None else _namespace_of(row)
-            options = change(stored, await connection.fetchval(self._sql["count_namespaces"], key))
+            found = await connection.fetchrow(self._sql["neighbours"], key, name)
+            options = change(stored, Neighbours(found["count"], tuple(found["regexes"])))
             if options is None:
                 await connection.execute(self._sql["delete_namespace"], key, name)
                 return None

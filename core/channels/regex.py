@@ -16,6 +16,8 @@ LIGHT_BYTES_MAX: Final = 65_536
 LIGHT_MAX: Final = 1_024
 """Compiled expressions that a process keeps, of those that take no more than that; and of the others:"""
 HEAVY_MAX: Final = 64
+HEAVY_OF_ORGANIZATION_MAX: Final = 8
+"""One organization alone can't push out all others: what is not in memory takes milliseconds to compile."""
 STATES_BYTES_MAX: Final = 262_144
 """What matching with one of them may keep to be quicker the next time."""
 
@@ -27,6 +29,11 @@ def is_regex(text: str) -> bool:
     except jsonschema_rs.ValidationError:
         return False
     return True
+
+
+def is_heavy(regex: str) -> bool:
+    """Say whether an expression, which is one, is of those that compile to much."""
+    return _light(regex) is None
 
 
 def occurs(regex: str, text: str) -> bool:

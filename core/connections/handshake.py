@@ -76,6 +76,8 @@ class Handshake:
         self, command: Connect, members: Membership, *, at: Moment, data: bytes, by_backend: bool
     ) -> Open | Send | Close:
         """Begin the server-side subscriptions, if there are any; those that can't be keep a client out."""
+        if len(command.subs) > members.subscriptions.channels_max:
+            return Close(CHANNEL_LIMIT)  # before each of them is looked at
         found = server_side(members.asking, command.subs, by_backend=by_backend)
         if found is Code.PROTOCOL_VIOLATION:
             return Close(REGISTRY[found].close)

@@ -8,9 +8,10 @@ import msgspec
 import orjson
 from msgspec.structs import replace
 
-from adapters.postgres.namespaces import RuleStore, StoredNamespace
+from adapters.postgres.namespaces import Neighbours, RuleStore, StoredNamespace
 from core.channels.name import NAME_CHARACTERS_MAX, SYSTEM
 from core.channels.namespace import NAMESPACES_MAX, OWN, WITHOUT_NAMESPACE, Options, faults_of
+from core.channels.regex import HEAVY_OF_ORGANIZATION_MAX, is_heavy
 from core.errors import Code, TidingsError, bad_parameter
 from core.instants import format_instant
 from core.resources.document import invalid, read_document, without_nulls
@@ -127,14 +128,15 @@ class Namespaces:
             raise bad_parameter("name", "not_allowed", "These are the system's own channels.")
         is_new = False
 
-        def checked(stored: StoredNamespace | None, count: int) -> Options:
+        def checked(stored: StoredNamespace | None, neighbours: Neighbours) -> Options:
             nonlocal is_new
             is_new = stored is None
             options = change(stored)
-            if is_new and count >= NAMESPACES_MAX:
+            if is_new and neighbours.count >= NAMESPACES_MAX:
                 raise TidingsError(
                     Code.RULE_VIOLATED, f"An organization has at most {NAMESPACES_MAX} namespaces."
                 )
+            _check_weight(options.channel_regex, neighbours)
             return options
 
         stored = await self._rules.change_namespace(call.organization_id, name, checked)
@@ -151,13 +153,21 @@ class Namespaces:
         if not _is_name(name):
             raise TidingsError(Code.NOT_FOUND)
 
-        def delete(stored: StoredNamespace | None, _count: int) -> None:
+        def delete(stored: StoredNamespace | None, _neighbours: Neighbours) -> None:
             if stored is None:
                 raise TidingsError(Code.NOT_FOUND)
             check_condition(condition, stored.version)
 
         await self._rules.change_namespace(call.organization_id, name, delete)
         return Answer(200, orjson.dumps({"object": "channel_namespace", "name": name, "deleted": True}))
+
+
+def _check_weight(regex: str, neighbours: Neighbours) -> None:
+    if not regex or not is_heavy(regex):
+        return
+    if sum(map(is_heavy, neighbours.regexes)) >= HEAVY_OF_ORGANIZATION_MAX:
+        detail = f"An organization has at most {HEAVY_OF_ORGANIZATION_MAX} that compile to more than 64 KiB."
+        raise TidingsError(Code.RULE_VIOLATED, f"{detail} Repeat large classes, as \\pL, without a number.")
 
 
 def _is_name(name: str) -> bool:

@@ -11,9 +11,11 @@ SELECT name, options, version, created_at, updated_at FROM channel_namespaces WH
 SELECT name, options, version, created_at, updated_at FROM channel_namespaces
  WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3
 
--- count_namespaces --
--- How many an organization has.
-SELECT count(*) FROM channel_namespaces WHERE organization_id = $1
+-- neighbours --
+-- How many an organization has, and the expressions of those beside one.
+SELECT count(*) AS count,
+       coalesce(array_agg(options->>'channel_regex') FILTER (WHERE name <> $2 AND options->>'channel_regex' <> ''), '{}') AS regexes
+  FROM channel_namespaces WHERE organization_id = $1
 
 -- put_namespace --
 -- Its options from now on; the version counts the changes.

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.entropy import SystemEntropy
 from adapters.postgres.auth import AuthStore
-from adapters.postgres.namespaces import RuleStore, StoredNamespace
+from adapters.postgres.namespaces import Neighbours, RuleStore, StoredNamespace
 from adapters.postgres.pool import Database
 from adapters.postgres.sealing import Sealer
 from core.channels.namespace import OWN, ChannelRules, ClientOptions, Options, PersonalChannel
@@ -75,9 +75,9 @@ def test_a_change_counts_the_version_and_one_that_changes_nothing_does_not(datab
             for options in (CHAT, CHAT, OWN, None, CHAT):
 
                 def change(
-                    stored: StoredNamespace | None, count: int, options: Options | None = options
+                    stored: StoredNamespace | None, beside: Neighbours, options: Options | None = options
                 ) -> Options | None:
-                    assert count == (stored is not None)
+                    assert beside == Neighbours(int(stored is not None), ())
                     return options
 
                 seen.append(await stores.rules.change_namespace(stores.one, "chat", change))
@@ -96,12 +96,30 @@ def test_a_change_counts_the_version_and_one_that_changes_nothing_does_not(datab
     run(scenario())
 
 
+def test_a_change_knows_the_expressions_of_the_other_namespaces_of_the_organization(
+    database_url: str,
+) -> None:
+    async def scenario() -> None:
+        async with stores_of(database_url) as stores:
+            for name, regex in (("a", "^a"), ("b", "^b"), ("c", "")):
+                await stores.put(name, Options(channel_regex=regex))
+            await stores.put("d", Options(channel_regex="^d"), stores.other)
+
+            def change(_stored: StoredNamespace | None, beside: Neighbours) -> Options:
+                assert beside == Neighbours(3, ("^a",))
+                return Options(channel_regex="^b$")
+
+            assert await stores.rules.change_namespace(stores.one, "b", change) is not None
+
+    run(scenario())
+
+
 def test_a_change_that_raises_has_changed_nothing(database_url: str) -> None:
     async def scenario() -> None:
         async with stores_of(database_url) as stores:
             await stores.put("chat", CHAT)
 
-            def refuse(stored: StoredNamespace | None, _count: int) -> Options | None:
+            def refuse(stored: StoredNamespace | None, _beside: Neighbours) -> Options | None:
                 assert stored is not None
                 raise LookupError(stored.name)
 
@@ -116,7 +134,7 @@ def test_changes_of_one_organization_follow_one_another(database_url: str) -> No
     async def scenario() -> None:
         async with stores_of(database_url) as stores:
 
-            def one_more(stored: StoredNamespace | None, _count: int) -> Options:
+            def one_more(stored: StoredNamespace | None, _beside: Neighbours) -> Options:
                 return Options(history_size=stored.options.history_size + 1 if stored else 1)
 
             changes = [stores.rules.change_namespace(stores.one, "chat", one_more) for _ in range(20)]

@@ -8,6 +8,7 @@ import pytest
 from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
 from core.channels.namespace import IN_FORCE_AFTER_S, NAMESPACES_MAX, OWN, Options
+from core.channels.regex import HEAVY_OF_ORGANIZATION_MAX
 from tests.helpers.loop import run
 from tests.helpers.rest import Answer, Rest, rest_of
 
@@ -218,6 +219,21 @@ def test_an_organization_has_a_limited_number_of_them(database_url: str) -> None
             refused = await put(api, "more", {})
             assert (refused.status, refused.code) == (422, "rule_violated")
             assert (await put(api, "last", {"presence": True})).status == 200
+
+    run(scenario())
+
+
+def test_few_of_them_have_an_expression_that_compiles_to_much(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            for number in range(HEAVY_OF_ORGANIZATION_MAX):
+                heavy = {"channel_regex": rf"^\pL{{1,20}}x{number}$"}
+                assert (await put(api, f"n{number}", heavy)).status == 201
+            refused = await put(api, "more", {"channel_regex": r"^\pL{1,20}y$"})
+            assert (refused.status, refused.code) == (422, "rule_violated")
+            assert "64 KiB" in refused.body["detail"]
+            assert (await put(api, "n0", {"channel_regex": r"^\pL{1,20}y$"})).status == 200
+            assert (await put(api, "more", {"channel_regex": "^[a-z]{1,20}$"})).status == 201
 
     run(scenario())
 

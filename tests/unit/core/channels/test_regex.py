@@ -2,7 +2,16 @@
 
 import pytest
 
-from core.channels.regex import CHARACTERS_MAX, HEAVY_MAX, LIGHT_MAX, is_regex, kept, occurs
+from core.channels.regex import (
+    CHARACTERS_MAX,
+    HEAVY_MAX,
+    HEAVY_OF_ORGANIZATION_MAX,
+    LIGHT_MAX,
+    is_heavy,
+    is_regex,
+    kept,
+    occurs,
+)
 
 LIGHT = "^[-a-z0-9_.]{1,64}%d$"
 HEAVY = r"^\p{L}{1,20}x%d$"
@@ -11,6 +20,11 @@ HEAVY = r"^\p{L}{1,20}x%d$"
 @pytest.mark.parametrize("regex", ["(", "(?=a)b", r"(a)\1", "a{1000}{1000}", "[" * CHARACTERS_MAX])
 def test_what_is_no_expression_or_a_costly_one_can_not_be_had(regex: str) -> None:
     assert not is_regex(regex)
+
+
+def test_what_one_organization_may_have_of_the_heavy_leaves_room_for_others() -> None:
+    assert (is_heavy(LIGHT % 7), is_heavy(HEAVY % 7)) == (False, True)
+    assert HEAVY_OF_ORGANIZATION_MAX * 8 <= HEAVY_MAX
 
 
 @pytest.mark.parametrize("regex", [LIGHT, HEAVY])

@@ -115,6 +115,7 @@ def test_server_side_subscriptions_that_cannot_be_keep_a_client_out(
 def test_a_client_that_asks_for_what_cannot_be_or_has_too_much_is_ended() -> None:
     assert begin(unknown__a=Since())[2] == Close(3501)
     assert begin(replace(ANN, channels=tuple("abcd")))[2] == Close(3505)
+    assert begin(**dict.fromkeys("abcd", Since()))[2] == Close(3505)
 
 
 @pytest.mark.parametrize(
