@@ -69,6 +69,7 @@ VERDICTS: Final[dict[str, tuple[Verdict, str]]] = {
         "no header says who a user is: use tokens or a connect proxy",
     ),
     "client.connect_code_to_unidirectional_disconnect": (UNAVAILABLE, "codes are those of the protocol"),
+    "channel.patterns": (SAME, _UNASKED),
     "channel.history_meta_ttl": (SAME, "offsets and epoch stay as long as the log itself"),
     "client.proxy": (SAME, _UNASKED),
     "channel.proxy": (SAME, _UNASKED),
@@ -123,7 +124,12 @@ MARKS: Final[dict[str, str]] = {
     "channel.user_separator": ",",
     "rpc.namespace_boundary": ":",
 }
-"""What names of channels are read by. Read otherwise, a name could let in whom it should not: refused."""
+"""What names are read by. Read otherwise, a channel could let in whom it should not: refused."""
+
+GUARDS: Final[dict[str, str]] = {
+    "channel.patterns": "which namespace a channel has is read from what stands before its first ':' alone",
+}
+"""What keeps somebody out there and can't do so here: refused where it is on."""
 
 _OFF: Final = frozenset({"", "0", "f", "false"})
 _SWITCHES: Final = frozenset(
@@ -162,6 +168,12 @@ FLAT: Final[dict[str, str]] = {
     "ping_interval": "client.ping_interval",
     "pong_timeout": "client.pong_timeout",
     "channel_max_length": "channel.max_length",
+    "channel_private_prefix": "channel.private_prefix",
+    "channel_namespace_boundary": "channel.namespace_boundary",
+    "channel_user_boundary": "channel.user_boundary",
+    "channel_user_separator": "channel.user_separator",
+    "channel_patterns": "channel.patterns",
+    "rpc_namespace_boundary": "rpc.namespace_boundary",
     "user_subscribe_to_personal": "client.subscribe_to_user_personal_channel.enabled",
     "user_personal_channel_namespace": "client.subscribe_to_user_personal_channel.personal_channel_namespace",
     "user_personal_single_connection": "client.subscribe_to_user_personal_channel.single_connection",
@@ -198,9 +210,11 @@ def judge_the_rest(source: Source) -> None:
 def _judge(source: Source, key: str, value: Any) -> None:
     if key in MARKS:
         if value == MARKS[key]:
-            source.note(key, SAME, "names of channels are read the same way")
+            source.note(key, SAME, "names are read the same way")
         else:
-            source.refuse(key, f"names of channels are read by {MARKS[key]!r} alone")
+            source.refuse(key, f"names are read by {MARKS[key]!r} alone")
+    elif key in GUARDS and str(value).lower() not in _OFF:
+        source.refuse(key, GUARDS[key])
     elif key in PATHS:
         same = value == PATHS[key]
         source.note(key, SAME if same else UNAVAILABLE, f"served under {PATHS[key]}")

@@ -40,7 +40,16 @@ def test_a_key_says_what_became_of_it(key: str, value: Any, verdict: str, why: s
 def test_names_read_by_other_marks_stand_against_the_move() -> None:
     source = Source({"channel.private_prefix": "%"})
     judge_the_rest(source)
-    assert source.refusals == ["channel.private_prefix: names of channels are read by '$' alone"]
+    assert source.refusals == ["channel.private_prefix: names are read by '$' alone"]
+
+
+@pytest.mark.parametrize(("value", "stands_against"), [(True, True), ("true", True), (False, False)])
+def test_patterns_of_channels_stand_against_the_move_where_they_are_on(
+    value: Any, *, stands_against: bool
+) -> None:
+    source = Source({"channel.patterns": value})
+    judge_the_rest(source)
+    assert bool(source.refusals) is stands_against
 
 
 def test_what_was_read_keeps_its_row() -> None:

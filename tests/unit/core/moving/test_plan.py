@@ -137,6 +137,26 @@ def test_a_namespace_that_no_namespace_can_be_called_stands_against_the_move(nam
     assert why in found.refusals[0]
 
 
+MARKS = {
+    "channel_private_prefix": "$",
+    "channel_namespace_boundary": ":",
+    "channel_user_boundary": "#",
+    "channel_user_separator": ",",
+    "rpc_namespace_boundary": ":",
+}
+
+
+@pytest.mark.parametrize(("key", "ours"), MARKS.items())
+def test_an_older_file_that_reads_names_by_other_marks_stands_against_the_move(key: str, ours: str) -> None:
+    open_to_clients = {"token_hmac_secret_key": "s", "allow_subscribe_for_client": True}
+    assert plan({key: "@", **open_to_clients}).refusals == (f"{key}: names are read by {ours!r} alone",)
+    variable = f"CENTRIFUGO_{key.upper()}"
+    assert plan(open_to_clients, **{variable: "@"}).refusals[0].startswith(f"{variable}: names are read by")
+    same = plan({key: ours, **open_to_clients})
+    assert not same.refusals
+    assert verdicts(same)[key] == SAME
+
+
 def test_more_namespaces_than_there_can_be_stand_against_the_move() -> None:
     found = plan({"channel": {"namespaces": [{"name": f"ns{n}"} for n in range(1001)]}})
     assert found.refusals == ("channel.namespaces: there are more than 1000",)
