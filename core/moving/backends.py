@@ -1,22 +1,24 @@
 """The proxies of a Centrifugo configuration: where its backend is asked, and about what."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
 from core.connections.backend_options import BackendOptions, read_options
 from core.errors import TidingsError
-from core.moving.source import TAKEN, UNAVAILABLE, Source
+from core.moving.options import asks_proxy, proxy_keys
+from core.moving.source import SAME, TAKEN, UNAVAILABLE, Source
 
-CONNECT: Final = "client.proxy.connect"
-REFRESH: Final = "client.proxy.refresh"
 RPC: Final = "rpc.proxy"
+GRANULAR: Final = "granular_proxy_mode"
+"""A switch of versions 4 and 5: with it proxies go by their names, without it each event has one."""
 DEFAULT: Final = "default"
 TIMEOUT_S: Final = 1.0
 """Of a proxy that names none."""
 
+_ONE_MODE: Final = "not in use: names count in granular_proxy_mode, which is off"
 _HTTP: Final = ("http://", "https://")
 _ADDRESS: Final = ("forwarded", "x-forwarded-", "x-real-ip")
 """Headers that no client may make up: they are passed on as they came, or not at all."""
@@ -46,9 +48,10 @@ def backend_of(source: Source, namespaces: Sequence[str]) -> dict[str, Any]:
         source: the configuration.
         namespaces: the keys under which options of channels stand.
     """
+    source.flag(GRANULAR)
     found = {
-        "connect": _of_connections(source, CONNECT),
-        "refresh": _of_connections(source, REFRESH),
+        "connect": _of_connections(source, "connect"),
+        "refresh": _of_connections(source, "refresh"),
         "subscribe": _of_channels(source, "subscribe", namespaces),
         "publish": _of_channels(source, "publish", namespaces),
         "rpc": _of_rpc(source),
@@ -92,55 +95,72 @@ def _static_headers(source: Source, proxies: Sequence[_Proxy]) -> dict[str, str]
     return found
 
 
-def _of_connections(source: Source, key: str) -> _Proxy | None:
-    return _proxy(source, key) if source.flag(f"{key}.enabled") or _is_flat(source, key) else None
+def _of_connections(source: Source, event: str) -> _Proxy | None:
+    key, name = f"client.proxy.{event}", f"{event}_proxy_name"
+    chosen = source.text(name)
+    if chosen and source.flag(GRANULAR):
+        return _one_of(source, {f"proxies.{chosen}": name})
+    source.note(name, SAME, _ONE_MODE)
+    return _proxy(source, key) if source.flag(f"{key}.enabled") or _is_older(source, key) else None
 
 
-def _is_flat(source: Source, key: str) -> bool:
-    # Before version 6 an endpoint alone turned its proxy on.
-    return f"{key}.endpoint" in source.spelled and not source.spelled[f"{key}.endpoint"].isupper()
+def _is_older(source: Source, key: str) -> bool:
+    """Say whether an endpoint alone turns its proxy on: so it was before version 6, but in granular mode."""
+    endpoint = f"{key}.endpoint"
+    return endpoint in source.older and source.text(endpoint) != "" and not source.flag(GRANULAR)
 
 
 def _of_channels(source: Source, event: str, namespaces: Sequence[str]) -> _Proxy | None:
-    names: dict[str, str] = {}
-    for namespace in namespaces:
-        on, name = f"{namespace}.{event}_proxy_enabled", f"{namespace}.{event}_proxy_name"
-        if source.flag(on):
-            names.setdefault(source.text(name) or DEFAULT, name if name in source.values else on)
-        else:
-            source.text(name, "not in use")
-    return _one_of(source, names, f"channel.proxy.{event}")
+    return _asked(
+        source, [proxy_keys(namespace, event) for namespace in namespaces], f"channel.proxy.{event}"
+    )
 
 
 def _of_rpc(source: Source) -> _Proxy | None:
-    names: dict[str, str] = {}
-    for prefix in (
+    prefixes = [
         "rpc.without_namespace",
-        *(f"rpc.namespaces.{n}" for n in source.names_under("rpc.namespaces")),
-    ):
+        *(f"rpc.namespaces.{name}" for name in source.names_under("rpc.namespaces")),
+    ]
+    for prefix in prefixes:
         source.note(f"{prefix}.name", TAKEN)
-        on, name = f"{prefix}.proxy_enabled", f"{prefix}.proxy_name"
-        if source.flag(on):
-            names.setdefault(source.text(name) or DEFAULT, name if name in source.values else on)
-        else:
-            source.text(name, "not in use")
-    if not names and _is_flat(source, RPC):
-        names[DEFAULT] = f"{RPC}.endpoint"
-    return _one_of(source, names, RPC)
+    options = [(f"{prefix}.proxy_enabled", f"{prefix}.proxy_name") for prefix in prefixes]
+    found = _asked(source, options, RPC)
+    return _proxy(source, RPC) if found is None and _is_older(source, RPC) else found
 
 
-def _one_of(source: Source, names: dict[str, str], default: str) -> _Proxy | None:
-    if not names:
+def _asked(source: Source, options: Sequence[tuple[str, str]], default: str) -> _Proxy | None:
+    """Return the one proxy that all of these options name which ask any."""
+    found: dict[str, str] = {}
+    for on, name in options:
+        if asks_proxy(source, on, name):
+            key = _chosen(source, on, name, default)
+            found.setdefault(key, name if name in source.values else on)
+    return _one_of(source, found)
+
+
+def _chosen(source: Source, on: str, name: str, default: str) -> str:
+    """Return the key of the proxy that is named; before version 6 names counted in granular mode alone."""
+    chosen = source.text(name)
+    if not {on, name} & source.older:
+        return default if chosen in ("", DEFAULT) else f"proxies.{chosen}"
+    if source.flag(GRANULAR):
+        return f"proxies.{chosen}"  # without a name it is nobody's, and refused as such
+    source.note(name, SAME, _ONE_MODE)
+    return default
+
+
+def _one_of(source: Source, asked_for: dict[str, str]) -> _Proxy | None:
+    if not asked_for:
         return None
-    if len(names) > 1:
+    if len(asked_for) > 1:
         source.refuse(
-            list(names.values())[1], "one kind of event has one address here: name the same proxy everywhere"
+            list(asked_for.values())[1],
+            "one kind of event has one address here: name the same proxy everywhere",
         )
         return None
-    ((name, asked_for),) = names.items()
-    key = default if name == DEFAULT else f"proxies.{name}"
+    ((key, option),) = asked_for.items()
     if not source.has(f"{key}.endpoint"):
-        source.refuse(asked_for, f"there is no endpoint {key}.endpoint")
+        source.refuse(option, f"there is no endpoint {key}.endpoint")
         return None
     return _proxy(source, key)
 
@@ -161,6 +181,19 @@ def _proxy(source: Source, key: str) -> _Proxy | None:
         source.flag(f"{key}.include_connection_meta"),
         source.flag(f"{key}.binary_encoding"),
     )
+    if f"{key}.endpoint" in source.older:
+        proxy = _with_what_is_general(source, proxy)
     for rest in [rest for rest in source.values if rest.startswith(f"{key}.") and rest not in source.rows]:
         source.note(rest, UNAVAILABLE, "a backend is asked in JSON over HTTP, and this is not part of it")
     return proxy
+
+
+def _with_what_is_general(source: Source, proxy: _Proxy) -> _Proxy:
+    # Before version 6 all proxies without a name were asked in one way.
+    return replace(
+        proxy,
+        http_headers=source.texts("proxy_http_headers"),
+        static_headers=source.mapping("proxy_static_http_headers"),
+        include_meta=source.flag("proxy_include_connection_meta"),
+        binary_encoding=source.flag("proxy_binary_encoding"),
+    )

@@ -5,13 +5,11 @@ from typing import Any, Final
 
 import orjson
 
-from core.moving.keys import FLAT, FLAT_OPTIONS, MARKS, PATHS, SETTINGS, VERDICTS
+from core.moving.keys import FLAT, FLAT_MEMBERS, FLAT_OPTIONS, LISTS, MARKS, PATHS, SETTINGS, VERDICTS
 from core.moving.source import PREFIX, Source, leaves, variable_of
 
 NAMESPACES: Final = "channel.namespaces"
 WITHOUT: Final = "channel.without_namespace"
-
-_LISTS: Final = (NAMESPACES, "proxies", "rpc.namespaces", "consumers")
 
 
 def source_of(
@@ -35,7 +33,8 @@ def source_of(
         source.values[newer] = value
         if newer != key:
             source.spelled[newer] = key
-    for key in _LISTS:
+            source.older.add(newer)
+    for key in LISTS:
         _read_list(source, key)
     return source
 
@@ -61,11 +60,15 @@ def _inside(key: str, variable: str) -> str:
 
 def _newer(key: str, options: tuple[str, ...]) -> str:
     first, _, rest = key.partition(".")
+    if key in FLAT:
+        return FLAT[key]
     if first == "namespaces":
         name, _, option = rest.rpartition(".")
         return f"{NAMESPACES}.{name}.{FLAT_OPTIONS.get(option, option)}"
-    if key in FLAT:
-        return FLAT[key]
+    if rest and first in ("proxies", "rpc_namespaces"):
+        for member, newer in FLAT_MEMBERS.items():
+            rest = rest.replace(f".{member}", f".{newer}", 1)
+        return f"{FLAT.get(first, first)}.{rest}"
     option = FLAT_OPTIONS.get(key, key)
     return f"{WITHOUT}.{option}" if option in options else key
 

@@ -17,6 +17,7 @@ _KEYED_PART: Final = re.compile(r"\.(map|shared_poll)[._]")
 _INBOUND: Final = "nothing is consumed from elsewhere: publish over REST or /api"
 _KEYED: Final = "channels hold publications in their order, no maps and no polls"
 _UNASKED: Final = "not in use"
+_UNKNOWN: Final = "neither system knows this key: is it spelled right?"
 _NO_GRPC: Final = "there is no gRPC, only HTTP"
 
 VERDICTS: Final[dict[str, tuple[Verdict, str]]] = {
@@ -70,9 +71,16 @@ VERDICTS: Final[dict[str, tuple[Verdict, str]]] = {
     ),
     "client.connect_code_to_unidirectional_disconnect": (UNAVAILABLE, "codes are those of the protocol"),
     "channel.patterns": (SAME, _UNASKED),
+    "channel.namespaces": (SAME, "there are none"),
     "channel.history_meta_ttl": (SAME, "offsets and epoch stay as long as the log itself"),
     "client.proxy": (SAME, _UNASKED),
     "channel.proxy": (SAME, _UNASKED),
+    "channel.proxy.sub_refresh": (UNAVAILABLE, "no backend prolongs subscriptions"),
+    "channel.proxy.subscribe_stream": (UNAVAILABLE, "a backend is asked, it does not stream"),
+    "proxy_http_headers": (SAME, _UNASKED),
+    "proxy_static_http_headers": (SAME, _UNASKED),
+    "proxy_binary_encoding": (SAME, _UNASKED),
+    "proxy_include_connection_meta": (SAME, _UNASKED),
     "proxies": (SAME, _UNASKED),
     "rpc.proxy": (SAME, _UNASKED),
     "rpc.namespaces": (SAME, _UNASKED),
@@ -131,6 +139,10 @@ GUARDS: Final[dict[str, str]] = {
 }
 """What keeps somebody out there and can't do so here: refused where it is on."""
 
+LISTS: Final = ("channel.namespaces", "proxies", "rpc.namespaces", "consumers")
+"""Lists of objects with names; what is in them has keys of its own."""
+
+_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 _OFF: Final = frozenset({"", "0", "f", "false"})
 _SWITCHES: Final = frozenset(
     {
@@ -177,6 +189,9 @@ FLAT: Final[dict[str, str]] = {
     "user_subscribe_to_personal": "client.subscribe_to_user_personal_channel.enabled",
     "user_personal_channel_namespace": "client.subscribe_to_user_personal_channel.personal_channel_namespace",
     "user_personal_single_connection": "client.subscribe_to_user_personal_channel.single_connection",
+    "namespaces": "channel.namespaces",
+    "rpc_namespaces": "rpc.namespaces",
+    "rpc_proxy_name": "rpc.without_namespace.proxy_name",
     "proxy_connect_endpoint": "client.proxy.connect.endpoint",
     "proxy_connect_timeout": "client.proxy.connect.timeout",
     "proxy_refresh_endpoint": "client.proxy.refresh.endpoint",
@@ -185,6 +200,10 @@ FLAT: Final[dict[str, str]] = {
     "proxy_subscribe_timeout": "channel.proxy.subscribe.timeout",
     "proxy_publish_endpoint": "channel.proxy.publish.endpoint",
     "proxy_publish_timeout": "channel.proxy.publish.timeout",
+    "proxy_sub_refresh_endpoint": "channel.proxy.sub_refresh.endpoint",
+    "proxy_sub_refresh_timeout": "channel.proxy.sub_refresh.timeout",
+    "proxy_subscribe_stream_endpoint": "channel.proxy.subscribe_stream.endpoint",
+    "proxy_subscribe_stream_timeout": "channel.proxy.subscribe_stream.timeout",
     "proxy_rpc_endpoint": "rpc.proxy.endpoint",
     "proxy_rpc_timeout": "rpc.proxy.timeout",
     "address": "http_server.address",
@@ -197,7 +216,17 @@ FLAT: Final[dict[str, str]] = {
 FLAT_OPTIONS: Final[dict[str, str]] = {
     "proxy_subscribe": "subscribe_proxy_enabled",
     "proxy_publish": "publish_proxy_enabled",
+    "proxy_sub_refresh": "sub_refresh_proxy_enabled",
+    "proxy_subscribe_stream": "subscribe_stream_proxy_enabled",
+    "proxy_subscribe_stream_bidirectional": "subscribe_stream_proxy_bidirectional",
 }
+"""Options of channels, in namespaces and at the top."""
+
+FLAT_MEMBERS: Final[dict[str, str]] = {
+    "static_http_headers": "http.static_headers",
+    "rpc_proxy_name": "proxy_name",
+}
+"""Members of the objects in `proxies` and `rpc_namespaces`."""
 
 
 def judge_the_rest(source: Source) -> None:
@@ -208,7 +237,9 @@ def judge_the_rest(source: Source) -> None:
 
 
 def _judge(source: Source, key: str, value: Any) -> None:
-    if key in MARKS:
+    if key in LISTS and value not in _NOTHING:
+        source.refuse(key, "must be a list of objects, each with a name")
+    elif key in MARKS:
         if value == MARKS[key]:
             source.note(key, SAME, "names are read the same way")
         else:
@@ -238,9 +269,11 @@ def _measure(value: Any) -> Any:
 def _verdict(key: str) -> tuple[Verdict, str]:
     if key.startswith(("channel.namespaces.", "channel.without_namespace.")) and _KEYED_PART.search(key):
         return UNAVAILABLE, _KEYED
+    if key.startswith("channel.namespaces."):
+        return UNAVAILABLE, _UNKNOWN
     parts = key.split(".")
     for end in range(len(parts), 0, -1):
         verdict = VERDICTS.get(".".join(parts[:end]))
         if verdict is not None:
             return verdict
-    return UNAVAILABLE, "neither system knows this key: is it spelled right?"
+    return UNAVAILABLE, _UNKNOWN

@@ -73,8 +73,8 @@ def plan_of(configuration: Mapping[str, Any], variables: Mapping[str, str], type
     """
     source = source_of(configuration, variables, NAMES)
     names = source.names_under(NAMESPACES)
-    backend = backend_of(source, [WITHOUT, *(f"{NAMESPACES}.{name}" for name in names)])
     rules = _rules(source, names, types)
+    backend = backend_of(source, [WITHOUT, *(f"{NAMESPACES}.{name}" for name in names)])
     token_keys = _token_keys(source)
     anonymous = source.flag("client.allow_anonymous_connect_without_token")
     insecure = source.flag("client.insecure", "everybody may do nearly everything, without a token")

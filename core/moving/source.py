@@ -44,6 +44,8 @@ class Source:
     variables: dict[str, str] = field(default_factory=dict)
     spelled: dict[str, str] = field(default_factory=dict)
     """How a key was written where it is not found under its own name."""
+    older: set[str] = field(default_factory=set)
+    """The keys that are written as versions 4 and 5 had them."""
     rows: dict[str, Row] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
 

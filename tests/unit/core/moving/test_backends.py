@@ -5,13 +5,20 @@ from typing import Any
 import pytest
 
 from core.moving.backends import backend_of, options_of
-from core.moving.source import UNAVAILABLE, Source, leaves
+from core.moving.found import source_of
+from core.moving.options import NAMES
+from core.moving.source import SAME, TAKEN, UNAVAILABLE, Source, leaves
 
 CHAT, NEWS = "channel.namespaces.chat", "channel.namespaces.news"
 
 
 def source_with(document: dict[str, Any]) -> Source:
     return Source(leaves(document))
+
+
+def older(configuration: dict[str, Any]) -> Source:
+    """Return a file of version 4 or 5."""
+    return source_of(configuration, {}, NAMES)
 
 
 def test_without_proxies_nobody_is_asked() -> None:
@@ -125,8 +132,91 @@ def test_methods_ask_one_proxy() -> None:
 
 def test_an_older_file_turns_a_proxy_on_by_its_endpoint() -> None:
     keys = {"client.proxy.connect.endpoint": "http://c", "rpc.proxy.endpoint": "http://r"}
-    source = Source(dict(keys), spelled={key: f"proxy_{key.split('.')[-2]}_endpoint" for key in keys})
+    source = Source(dict(keys), older=set(keys))
     assert backend_of(source, [])["endpoints"] == {"connect": "http://c", "rpc": "http://r"}
+
+
+def test_an_endpoint_without_an_address_turns_nothing_on() -> None:
+    assert backend_of(older({"proxy_connect_endpoint": "", "proxy_rpc_endpoint": ""}), []) == {}
+
+
+def test_in_an_older_file_all_proxies_without_a_name_are_asked_in_one_way() -> None:
+    source = older(
+        {
+            "proxy_connect_endpoint": "http://b/c",
+            "proxy_http_headers": ["Cookie"],
+            "proxy_static_http_headers": {"X-Key": "k"},
+            "proxy_include_connection_meta": True,
+            "proxy_binary_encoding": True,
+        }
+    )
+    backend = backend_of(source, [])
+    assert (backend["http_headers"], backend["static_headers"]) == (["Cookie"], {"X-Key": "k"})
+    assert (backend["include_meta"], backend["binary_encoding"]) == (True, True)
+    assert {row.verdict for row in source.rows.values()} == {TAKEN}
+    assert set(source.rows) == set(source.values)
+
+
+def test_in_granular_mode_events_ask_the_proxies_that_they_name() -> None:
+    source = older(
+        {
+            "granular_proxy_mode": True,
+            "proxies": [
+                {"name": "one", "endpoint": "https://b/1", "static_http_headers": {"X": "1"}},
+                {"name": "two", "endpoint": "https://b/2"},
+            ],
+            "connect_proxy_name": "one",
+            "refresh_proxy_name": "two",
+            "rpc_proxy_name": "two",
+            "rpc_namespaces": [{"name": "aa", "rpc_proxy_name": "two"}],
+            "namespaces": [{"name": "chat", "subscribe_proxy_name": "one", "publish_proxy_name": "two"}],
+            "proxy_connect_endpoint": "https://other",
+            "proxy_rpc_endpoint": "https://other",
+        }
+    )
+    backend = backend_of(source, [CHAT])
+    assert backend["endpoints"] == {
+        "connect": "https://b/1",
+        "refresh": "https://b/2",
+        "subscribe": "https://b/1",
+        "publish": "https://b/2",
+        "rpc": "https://b/2",
+    }
+    assert backend["static_headers"] == {"X": "1"}
+    assert not source.refusals
+    assert source.rows[f"{CHAT}.subscribe_proxy_name"].verdict == TAKEN
+    assert "client.proxy.connect.endpoint" not in source.rows
+
+
+def test_without_granular_mode_a_name_turns_on_the_one_proxy_there_is() -> None:
+    configuration = {
+        "proxies": [{"name": "p", "endpoint": "https://p"}],
+        "connect_proxy_name": "p",
+        "namespaces": [{"name": "chat", "subscribe_proxy_name": "p"}],
+    }
+    source = older({**configuration, "proxy_subscribe_endpoint": "https://s"})
+    assert backend_of(source, [CHAT])["endpoints"] == {"subscribe": "https://s"}
+    for key in ("connect_proxy_name", f"{CHAT}.subscribe_proxy_name"):
+        assert (source.rows[key].verdict, "granular" in source.rows[key].why) == (SAME, True)
+    source = older(configuration)
+    backend_of(source, [CHAT])
+    assert source.refusals[0].endswith("there is no endpoint channel.proxy.subscribe.endpoint")
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {"connect_proxy_name": "nobody"},
+        {"refresh_proxy_name": "nobody"},
+        {"rpc_proxy_name": "nobody"},
+        {"namespaces": [{"name": "chat", "subscribe_proxy_name": "nobody"}]},
+        {"namespaces": [{"name": "chat", "proxy_publish": True}]},
+    ],
+)
+def test_in_granular_mode_a_proxy_that_there_is_not_stands_against_the_move(asking: dict[str, Any]) -> None:
+    source = older({"granular_proxy_mode": True, "proxy_publish_endpoint": "https://p", **asking})
+    assert backend_of(source, [CHAT]) == {}
+    assert "there is no endpoint proxies." in source.refusals[0]
 
 
 def test_a_newer_file_does_not() -> None:

@@ -25,6 +25,8 @@ def test_an_older_file_is_read_under_newer_names() -> None:
             "presence": True,
             "proxy_subscribe": True,
             "namespaces": [{"name": "a.b", "proxy_publish": True}],
+            "proxies": [{"name": "p", "endpoint": "e", "static_http_headers": {"X": "1"}}],
+            "rpc_namespaces": [{"name": "r", "rpc_proxy_name": "p"}],
         },
         {},
         OPTIONS,
@@ -35,7 +37,14 @@ def test_an_older_file_is_read_under_newer_names() -> None:
         "channel.without_namespace.subscribe_proxy_enabled": True,
         "channel.namespaces.a.b.name": "a.b",
         "channel.namespaces.a.b.publish_proxy_enabled": True,
+        "proxies.p.name": "p",
+        "proxies.p.endpoint": "e",
+        "proxies.p.http.static_headers.X": "1",
+        "rpc.namespaces.r.name": "r",
+        "rpc.namespaces.r.proxy_name": "p",
     }
+    assert "http_api.key" in source.older
+    assert "proxies.p.endpoint" not in source.older
     assert source.spelled["http_api.key"] == "api_key"
 
 

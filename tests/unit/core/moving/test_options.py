@@ -66,10 +66,36 @@ def test_a_format_of_all_channels_holds_where_a_namespace_names_none() -> None:
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(True, UNAVAILABLE), (False, SAME)])
-def test_a_proxy_that_is_not_known_here_is_named_where_it_is_on(*, value: bool, verdict: str) -> None:
-    source = source_with(subscribe_stream_proxy_enabled=value)
+def test_a_proxy_that_prolongs_is_named_where_it_is_on(*, value: bool, verdict: str) -> None:
+    source = source_with(sub_refresh_proxy_enabled=value, sub_refresh_proxy_name="p")
     options_of(source, AT, "")
-    assert source.rows[f"{AT}.subscribe_stream_proxy_enabled"].verdict == verdict
+    for name in ("enabled", "name"):
+        assert source.rows[f"{AT}.sub_refresh_proxy_{name}"].verdict == verdict
+    assert not source.refusals
+
+
+def test_a_stream_that_would_keep_somebody_out_stands_against_the_move() -> None:
+    off = source_with(subscribe_stream_proxy_enabled=False, subscribe_stream_proxy_bidirectional=True)
+    options_of(off, AT, "")
+    assert not off.refusals
+    assert {row.verdict for row in off.rows.values()} == {SAME}
+    on = source_with(subscribe_stream_proxy_enabled=True)
+    options_of(on, AT, "")
+    assert on.refusals[0].startswith(f"{AT}.subscribe_stream_proxy_enabled: a backend is asked")
+    older = source_with(subscribe_stream_proxy_name="p")
+    older.older.add(f"{AT}.subscribe_stream_proxy_name")
+    options_of(older, AT, "")
+    assert older.refusals[0].startswith(f"{AT}.subscribe_stream_proxy_name: ")
+
+
+def test_before_version_6_the_name_of_a_proxy_turned_it_on() -> None:
+    source = source_with(subscribe_proxy_name="p", publish_proxy_name="p")
+    assert options_of(source, AT, "").subscribe_proxy is False
+    assert source.rows[f"{AT}.subscribe_proxy_name"].verdict == SAME
+    source.older = set(source.values)
+    options = options_of(source, AT, "")
+    assert (options.subscribe_proxy, options.publish_proxy) == (True, True)
+    assert source.rows[f"{AT}.subscribe_proxy_name"].verdict == TAKEN
 
 
 def test_how_long_positions_are_kept_needs_no_setting() -> None:

@@ -162,6 +162,30 @@ def test_more_namespaces_than_there_can_be_stand_against_the_move() -> None:
     assert found.refusals == ("channel.namespaces: there are more than 1000",)
 
 
+@pytest.mark.parametrize("key", ["namespaces", "rpc_namespaces", "proxies"])
+def test_a_list_of_what_has_no_name_stands_against_the_move(key: str) -> None:
+    assert plan({key: [{"presence": True}]}).refusals == (
+        f"{key}: must be a list of objects, each with a name",
+    )
+    assert not plan({"api_key": "K", key: []}).refusals
+
+
+def test_channels_of_an_older_file_are_asked_of_the_proxy_that_they_name() -> None:
+    found = plan(
+        {
+            "granular_proxy_mode": True,
+            "proxies": [{"name": "backend", "endpoint": "http://127.0.0.1:18501/deny"}],
+            "namespaces": [
+                {"name": "chat", "subscribe_proxy_name": "backend", "allow_subscribe_for_client": True}
+            ],
+        }
+    )
+    assert not found.refusals
+    assert found.rules.namespaces["chat"].subscribe_proxy is True
+    assert found.backend["endpoints"] == {"subscribe": "http://127.0.0.1:18501/deny"}
+    assert set(verdicts(found).values()) == {TAKEN}
+
+
 def test_the_server_api_is_taken_over_with_its_key() -> None:
     found = plan({"http_api": {"key": "K", "insecure": True, "error_mode": "transport"}})
     assert found.server_api == ServerApi("K", is_open=True, errors_by_status=True)
