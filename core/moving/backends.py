@@ -1,7 +1,9 @@
 """The proxies of a Centrifugo configuration: where its backend is asked, and about what."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, Final
 
 import orjson
@@ -20,6 +22,16 @@ TIMEOUT_S: Final = 1.0
 
 _ONE_MODE: Final = "not in use: names count in granular_proxy_mode, which is off"
 _HTTP: Final = ("http://", "https://")
+_PORTS: Final = {"http": ":80", "https": ":443"}
+_END_OF_HOST: Final = re.compile(r"[/?#\\]")
+_SHARED: Final = {
+    "timeout": ("timeout_s", "all events share the longest timeout"),
+    "http_headers": ("http_headers", "all events share the headers of all proxies"),
+    "http.static_headers": ("static_headers", "all events share the headers of all proxies"),
+    "include_connection_meta": ("include_meta", "all events have it if one has it"),
+    "binary_encoding": ("binary_encoding", "all events have it if one has it"),
+}
+"""What proxies may say differently, and what becomes of it."""
 _ADDRESS: Final = ("forwarded", "x-forwarded-", "x-real-ip")
 """Headers that no client may make up: they are passed on as they came, or not at all."""
 _SECRET: Final = bytes(32)
@@ -37,12 +49,26 @@ class _Proxy:
     include_meta: bool
     binary_encoding: bool
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, without what may be a password."""
+        scheme, _, rest = self.url.partition("://")
+        host = _END_OF_HOST.split(rest, maxsplit=1)[0].rpartition("@")[2].lower()
+        return f"{scheme}://{host.removesuffix(_PORTS[scheme])}"
+
+    @property
+    def secrets(self) -> tuple[Any, ...]:
+        """What is sent of clients and of its own, and is nobody else's business."""
+        static = {name.lower(): value for name, value in self.static_headers.items()}
+        return {name.lower() for name in self.http_headers}, static, self.include_meta
+
 
 def backend_of(source: Source, namespaces: Sequence[str]) -> dict[str, Any]:
     """Return what `read_options` reads into the backend's options; {}: nobody is asked.
 
-    One kind of event has one address here, and how it is asked is the same for all kinds: where namespaces
-    disagree about an address, the move is refused; else headers come together, and the longest timeout holds.
+    One kind of event has one address here, and how it is asked is the same for all kinds. The move is refused
+    where namespaces disagree about an address, and where a host would get headers that are another's. Else
+    headers come together, and the longest timeout holds.
 
     Args:
         source: the configuration.
@@ -59,6 +85,8 @@ def backend_of(source: Source, namespaces: Sequence[str]) -> dict[str, Any]:
     proxies = {event: proxy for event, proxy in found.items() if proxy is not None}
     if not proxies:
         return {}
+    _check_hosts(source, list(proxies.values()))
+    _note_what_is_shared(source, list(proxies.values()))
     headers = list(dict.fromkeys(name for proxy in proxies.values() for name in proxy.http_headers))
     document: dict[str, Any] = {
         "endpoints": {event: proxy.url for event, proxy in proxies.items()},
@@ -86,11 +114,34 @@ def _check(source: Source, document: dict[str, Any], proxy: _Proxy) -> None:
             source.refuse(proxy.key, f"{fault['pointer'].removeprefix('#/')}: {fault['detail']}")
 
 
+def _check_hosts(source: Source, proxies: Sequence[_Proxy]) -> None:
+    for one, other in combinations(proxies, 2):
+        if one.origin != other.origin and one.secrets != other.secrets:
+            source.refuse(
+                f"{other.key}.endpoint",
+                f"{other.origin} would get what is for {one.origin}, or the other way round: headers and "
+                "meta go with every event here. Let both have the same ones, or ask them at one host",
+            )
+            return
+
+
+def _note_what_is_shared(source: Source, proxies: Sequence[_Proxy]) -> None:
+    for member, (attribute, why) in _SHARED.items():
+        values = [getattr(proxy, attribute) for proxy in proxies]
+        if all(value == values[0] for value in values):
+            continue
+        for prefix in {f"{proxy.key}.{member}" for proxy in proxies}:
+            for key in [key for key in source.values if f"{key}.".startswith(f"{prefix}.")]:
+                source.note(key, TAKEN, why)
+
+
 def _static_headers(source: Source, proxies: Sequence[_Proxy]) -> dict[str, str]:
     found: dict[str, str] = {}
+    spelled: dict[str, str] = {}
     for proxy in proxies:
         for name, value in proxy.static_headers.items():
-            if found.setdefault(name, value) != value:
+            name_here = spelled.setdefault(name.lower(), name)
+            if found.setdefault(name_here, value) != value:
                 source.refuse(f"{proxy.key}.http.static_headers.{name}", "one value is sent to all addresses")
     return found
 

@@ -36,11 +36,11 @@ def test_proxies_of_connections_are_taken_over_with_all_that_they_send() -> None
         "grpc": {"compression": True},
     }
     source = source_with(
-        {"client": {"proxy": {"connect": asked, "refresh": {"enabled": True, "endpoint": "http://r"}}}}
+        {"client": {"proxy": {"connect": asked, "refresh": {"enabled": True, "endpoint": "https://b/r"}}}}
     )
     backend = backend_of(source, [])
     assert backend == {
-        "endpoints": {"connect": "https://b/connect", "refresh": "http://r"},
+        "endpoints": {"connect": "https://b/connect", "refresh": "https://b/r"},
         "timeout_ms": 2_000,
         "http_headers": ["Cookie", "X-Real-IP"],
         "emulated_headers": ["Cookie"],
@@ -49,7 +49,7 @@ def test_proxies_of_connections_are_taken_over_with_all_that_they_send() -> None
         "binary_encoding": False,
     }
     options = options_of(backend, bytes(24))
-    assert options.url_of("refresh") == "http://r"
+    assert options.url_of("refresh") == "https://b/r"
     assert options.secret.startswith("whsec_")
     assert not source.refusals
     assert source.rows["client.proxy.connect.grpc.compression"].verdict == UNAVAILABLE
@@ -226,32 +226,72 @@ def test_a_newer_file_does_not() -> None:
     assert backend_of(Source(dict(keys), spelled=spelled), []) == {}
 
 
-def test_addresses_that_want_other_headers_are_asked_with_all_of_them() -> None:
-    source = source_with(
+def proxies_of(connect: dict[str, Any], refresh: dict[str, Any]) -> Source:
+    asked = {"connect": {"enabled": True, **connect}, "refresh": {"enabled": True, **refresh}}
+    return source_with({"client": {"proxy": asked}})
+
+
+def test_at_one_host_all_events_share_the_headers_and_the_longest_timeout() -> None:
+    source = proxies_of(
+        {"endpoint": "http://b/c", "http_headers": ["A", "B"], "timeout": "3s"},
         {
-            "client": {
-                "proxy": {
-                    "connect": {"enabled": True, "endpoint": "http://c", "http_headers": ["A", "B"]},
-                    "refresh": {
-                        "enabled": True,
-                        "endpoint": "http://r",
-                        "http_headers": ["B", "C"],
-                        "binary_encoding": True,
-                        "http": {"static_headers": {"X": "1"}},
-                    },
-                }
-            }
-        }
+            "endpoint": "http://u:p@B:80/r",
+            "http_headers": ["B", "C"],
+            "binary_encoding": True,
+            "http": {"static_headers": {"X": "1"}},
+            "timeout": "2s",
+        },
     )
     backend = backend_of(source, [])
-    assert backend["http_headers"] == ["A", "B", "C"]
+    assert not source.refusals
+    assert (backend["http_headers"], backend["timeout_ms"]) == (["A", "B", "C"], 3_000)
     assert (backend["static_headers"], backend["binary_encoding"]) == ({"X": "1"}, True)
+    for key, why in (
+        ("connect.http_headers", "all events share the headers of all proxies"),
+        ("refresh.http_headers", "all events share the headers of all proxies"),
+        ("refresh.http.static_headers.X", "all events share the headers of all proxies"),
+        ("connect.timeout", "all events share the longest timeout"),
+        ("refresh.timeout", "all events share the longest timeout"),
+        ("refresh.binary_encoding", "all events have it if one has it"),
+    ):
+        assert source.rows[f"client.proxy.{key}"].why == why
+    assert source.rows["client.proxy.connect.endpoint"].why == ""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"http_headers": ["Cookie"]},
+        {"http": {"static_headers": {"X-Partner-Secret": "abc"}}},
+        {"include_connection_meta": True},
+    ],
+)
+@pytest.mark.parametrize("host", ["https://u:secret@partner", "http://shop", "https://shop:8443"])
+def test_headers_of_one_host_stand_against_the_move_where_another_is_asked(
+    more: dict[str, Any], host: str
+) -> None:
+    source = proxies_of({"endpoint": "https://shop/c"}, {"endpoint": f"{host}/r?token=abc", **more})
+    backend_of(source, [])
+    (sentence,) = source.refusals
+    assert sentence.startswith("client.proxy.refresh.endpoint: ")
+    assert host.replace("u:secret@", "") in sentence
+    assert "https://shop" in sentence
+    assert not {"secret", "abc"} & set(sentence.replace("/", " ").split())
+
+
+def test_hosts_that_get_the_same_may_be_several() -> None:
+    source = proxies_of(
+        {"endpoint": "https://a", "http_headers": ["Cookie", "Origin"], "timeout": "1s"},
+        {"endpoint": "https://b", "http_headers": ["origin", "cookie"], "timeout": "2s"},
+    )
+    assert backend_of(source, [])["timeout_ms"] == 2_000
+    assert not source.refusals
 
 
 def test_one_header_with_two_values_stands_against_the_move() -> None:
     proxies = {
-        event: {"enabled": True, "endpoint": "http://b", "http": {"static_headers": {"X": event}}}
-        for event in ("connect", "refresh")
+        event: {"enabled": True, "endpoint": "http://b", "http": {"static_headers": {name: event}}}
+        for event, name in (("connect", "x"), ("refresh", "X"))
     }
     source = source_with({"client": {"proxy": proxies}})
     backend_of(source, [])
