@@ -31,6 +31,7 @@ _KEYS: Final = {
 }
 _PERSONAL: Final = "client.subscribe_to_user_personal_channel"
 _NAME: Final = re.compile(r"[-a-zA-Z0-9_.]{2,}", re.ASCII)
+_NOTHING: Final = "there is nothing to take over: name a file, or set its variables (CENTRIFUGO_…)"
 _ERROR_MODES: Final = frozenset({"", "transport"})
 
 
@@ -82,6 +83,8 @@ def plan_of(configuration: Mapping[str, Any], variables: Mapping[str, str], type
     take_the_rest(source)
     judge_the_rest(source)
     rows = tuple(source.rows[key] for key in source.values)
+    if not source.refusals and not any(row.verdict == TAKEN for row in rows):
+        source.refusals.append(_NOTHING)  # it would only wipe out what the organization says
     return Plan(token_keys, anonymous, insecure, rules, server_api, backend, rows, tuple(source.refusals))
 
 

@@ -155,6 +155,16 @@ def test_an_environment_is_a_configuration_too(
     assert run(call(system, "history", {"channel": "other:a"}, "from-a-file"))[1]["error"]["code"] == 102
 
 
+def test_without_anything_to_take_over_nothing_is_wiped_out(
+    system: Running, move: Callable[..., str], tmp_path: Path
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('{"http_api": {"key": "stays"}}')
+    move(str(file))
+    assert "there is nothing to take over" in " ".join(move(code=1).split())
+    assert run(call(system, "info", {}, "stays"))[0] == 200
+
+
 def test_an_open_api_is_open_and_said_to_be(
     system: Running, move: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -162,7 +172,7 @@ def test_an_open_api_is_open_and_said_to_be(
     file.write_text('{"http_api": {"insecure": true}}')
     assert "without a key: keep others away" in move(str(file))
     assert run(call(system, "publish", {"channel": "a", "data": 1}, "none"))[0] == 200
-    file.write_text("{}")
+    file.write_text('{"http_api": {"insecure": false}}')
     move(str(file))
     assert run(call(system, "publish", {"channel": "a", "data": 1}, "none"))[0] == 401
 

@@ -195,6 +195,16 @@ def test_the_server_api_is_taken_over_with_its_key() -> None:
     assert plan({"http_api": {"error_mode": "loud"}}).refusals
 
 
+@pytest.mark.parametrize(
+    "configuration", [{}, {"engine": {"type": "redis"}}, {"client": {"ping_interval": "9s"}}]
+)
+def test_a_configuration_without_anything_to_take_over_stands_against_the_move(
+    configuration: dict[str, Any],
+) -> None:
+    assert plan(configuration).refusals[0].startswith("there is nothing to take over")
+    assert not plan({"http_api": {"insecure": False}, **configuration}).refusals
+
+
 def test_variables_alone_are_a_configuration() -> None:
     found = plan(
         {},
