@@ -10,6 +10,7 @@ import orjson
 
 from core.connections.backend_options import BackendOptions, read_options
 from core.errors import TidingsError
+from core.moving.older import GENERAL
 from core.moving.options import asks_proxy, proxy_keys
 from core.moving.source import SAME, TAKEN, UNAVAILABLE, Source
 
@@ -240,11 +241,11 @@ def _proxy(source: Source, key: str) -> _Proxy | None:
 
 
 def _with_what_is_general(source: Source, proxy: _Proxy) -> _Proxy:
-    # Before version 6 all proxies without a name were asked in one way.
+    headers, static_headers, include_meta, binary_encoding = GENERAL
     return replace(
         proxy,
-        http_headers=source.texts("proxy_http_headers"),
-        static_headers=source.mapping("proxy_static_http_headers"),
-        include_meta=source.flag("proxy_include_connection_meta"),
-        binary_encoding=source.flag("proxy_binary_encoding"),
+        http_headers=source.texts(headers),
+        static_headers=source.mapping(static_headers),
+        include_meta=source.flag(include_meta),
+        binary_encoding=source.flag(binary_encoding),
     )

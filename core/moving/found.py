@@ -1,15 +1,13 @@
 """From a configuration file and an environment to one set of keys, whatever version wrote them."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
-from core.moving.keys import FLAT, FLAT_MEMBERS, FLAT_OPTIONS, LISTS, MARKS, PATHS, SETTINGS, VERDICTS
+from core.moving.keys import LISTS, MARKS, PATHS, PRO_OPTIONS, SETTINGS, VERDICTS
+from core.moving.older import NEWER, OPTIONS, newer_of
 from core.moving.source import PREFIX, Source, leaves, variable_of
-
-NAMESPACES: Final = "channel.namespaces"
-WITHOUT: Final = "channel.without_namespace"
 
 
 def source_of(
@@ -25,28 +23,40 @@ def source_of(
     source = Source({}, {name: value for name, value in variables.items() if name.startswith(PREFIX)})
     found = leaves(configuration)
     for key, value in found.items():
-        newer = _newer(key, options)
+        newer = newer_of(key, options)
         if newer != key and (newer in found or newer in source.values):
-            source.values[key] = value
-            source.refuse(key, f"means the same as {source.spelled.get(newer, newer)}: keep one of them")
-            continue
-        source.values[newer] = value
-        if newer != key:
-            source.spelled[newer] = key
-            source.older.add(newer)
+            _refuse_second(source, key, value, source.spelled.get(newer, newer))
+        else:
+            _put(source, key, value, key, options)
+    for key in (*NEWER, *OPTIONS, *options):
+        _read_older(source, key, options)
     for key in LISTS:
-        _read_list(source, key)
+        _read_list(source, key, options)
     return source
 
 
 def take_the_rest(source: Source) -> None:
     """Give the variables that nothing asked for the keys that they stand for, as far as these are known."""
-    known = sorted((*VERDICTS, *SETTINGS, *PATHS, *MARKS), key=len, reverse=True)
+    found = (*VERDICTS, *SETTINGS, *PATHS, *MARKS, *PRO_OPTIONS, *NEWER)
+    known = sorted(found, key=len, reverse=True)
     while source.variables:
         variable, value = source.variables.popitem()
         key = next((_inside(key, variable) for key in known if _is_inside(key, variable)), variable)
         source.values[key] = value
         source.spelled[key] = variable
+
+
+def _put(source: Source, key: str, value: Any, spelled: str, options: tuple[str, ...]) -> None:
+    newer = newer_of(key, options)
+    source.values[newer] = value
+    source.spelled[newer] = spelled
+    if newer != key:
+        source.older.add(newer)
+
+
+def _refuse_second(source: Source, key: str, value: Any, first: str) -> None:
+    source.values[key] = value
+    source.refuse(key, f"means the same as {first}: keep one of them")
 
 
 def _is_inside(key: str, variable: str) -> bool:
@@ -55,25 +65,23 @@ def _is_inside(key: str, variable: str) -> bool:
 
 def _inside(key: str, variable: str) -> str:
     rest = variable.removeprefix(variable_of(key)).removeprefix("_").lower()
-    return f"{key}.{rest}" if rest else key
+    return newer_of(f"{key}.{rest}" if rest else key, ())
 
 
-def _newer(key: str, options: tuple[str, ...]) -> str:
-    first, _, rest = key.partition(".")
-    if key in FLAT:
-        return FLAT[key]
-    if first == "namespaces":
-        name, _, option = rest.rpartition(".")
-        return f"{NAMESPACES}.{name}.{FLAT_OPTIONS.get(option, option)}"
-    if rest and first in ("proxies", "rpc_namespaces"):
-        for member, newer in FLAT_MEMBERS.items():
-            rest = rest.replace(f".{member}", f".{newer}", 1)
-        return f"{FLAT.get(first, first)}.{rest}"
-    option = FLAT_OPTIONS.get(key, key)
-    return f"{WITHOUT}.{option}" if option in options else key
+def _read_older(source: Source, key: str, options: tuple[str, ...]) -> None:
+    """Read the variable that a key had before version 6, unless it is the same as now."""
+    variable, newer = variable_of(key), newer_of(key, options)
+    if variable not in source.variables or variable == variable_of(newer):
+        return
+    if variable_of(newer) in source.variables:
+        _refuse_second(source, variable, source.variables.pop(variable), variable_of(newer))
+    elif newer in LISTS:
+        _read_list(source, key, options)
+    else:
+        _put(source, key, source.variables.pop(variable), variable, options)
 
 
-def _read_list(source: Source, key: str) -> None:
+def _read_list(source: Source, key: str, options: tuple[str, ...]) -> None:
     """Read a variable that holds a whole list: as JSON, or as the names of what other variables describe."""
     variable = variable_of(key)
     text = source.variables.pop(variable, None)
@@ -90,5 +98,8 @@ def _read_list(source: Source, key: str) -> None:
         source.refuse(variable, "must be JSON or names between spaces")
         return
     for name, value in found.items():
-        source.values[name] = value
-        source.spelled[name] = f"{variable}{name.removeprefix(key)}"
+        _put(source, _older_name(name), value, f"{variable}{name.removeprefix(key)}", options)
+
+
+def _older_name(key: str) -> str:
+    return key.replace("rpc.namespaces.", "rpc_namespaces.", 1) if key.endswith(".rpc_proxy_name") else key

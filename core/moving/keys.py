@@ -1,12 +1,13 @@
 """What becomes of the keys of a Centrifugo configuration that nothing is read from.
 
-Keys are those of version 6; `FLAT` gives the names that versions 4 and 5 had for them.
+Keys are those of version 6; what versions 4 and 5 called them is in `core.moving.older`.
 """
 
 import re
 from typing import Any, Final
 
 from core.moving.durations import seconds_of
+from core.moving.older import GENERAL
 from core.moving.source import SAME, UNAVAILABLE, Source, Verdict
 
 _STORED: Final = "publications are in PostgreSQL, presence in Redis, on every installation"
@@ -18,6 +19,10 @@ _INBOUND: Final = "nothing is consumed from elsewhere: publish over REST or /api
 _KEYED: Final = "channels hold publications in their order, no maps and no polls"
 _UNASKED: Final = "not in use"
 _UNKNOWN: Final = "neither system knows this key: is it spelled right?"
+_PRO: Final = "of Centrifugo PRO, and not here"
+_KEEP_OUT: Final = (
+    "whom it keeps out would come in here: revoke their tokens (docs/tokens.md), and leave it out"
+)
 _NO_GRPC: Final = "there is no gRPC, only HTTP"
 
 VERDICTS: Final[dict[str, tuple[Verdict, str]]] = {
@@ -33,6 +38,46 @@ VERDICTS: Final[dict[str, tuple[Verdict, str]]] = {
     "admin": (UNAVAILABLE, "there is no admin page: see `tidings status` and `tidings doctor`"),
     "grpc_api": (UNAVAILABLE, _NO_GRPC),
     "uni_grpc": (UNAVAILABLE, _NO_GRPC),
+    "sockjs": (UNAVAILABLE, "clients fall back to HTTP by themselves"),
+    "use_client_protocol_v1_by_default": (UNAVAILABLE, "clients speak the protocol that came with version 4"),
+    "disable_client_protocol_v1": (SAME, "clients speak the protocol that came with version 4"),
+    "skip_user_check_in_subscription_token": (UNAVAILABLE, "a token is good for its own user alone"),
+    "gomaxprocs": (UNAVAILABLE, "replicas are as many as the installation has"),
+    "license": (SAME, "nothing here needs one"),
+    **dict.fromkeys(
+        (
+            "admin.oidc",
+            "brokers",
+            "cache",
+            "channel_namespace_for_transport_messages_received",
+            "channel_namespace_for_transport_messages_sent",
+            "channel.proxy.cache_empty",
+            "channel.proxy.state",
+            "client_command_rate_limit",
+            "client_error_limits",
+            "client.rate_limit",
+            "clickhouse_analytics",
+            "database",
+            "distributed_rate_limit",
+            "partitioned_presence",
+            "presence_managers",
+            "push_notifications",
+            "redis_user_command_rate_limit",
+            "singleflight",
+            "state",
+            "state_vacated_event_delay",
+            "token_revoke",
+            "user_block",
+            "user_command_rate_limit",
+            "user_status",
+            "user_tokens_invalidate",
+        ),
+        (UNAVAILABLE, _PRO),
+    ),
+    "client.queue_initial_cap": (SAME, _BUFFERS),
+    "client.max_messages_in_frame": (SAME, _BUFFERS),
+    "client.reply_without_queue": (SAME, _BUFFERS),
+    "client.write_delay": (SAME, "what is written at once leaves together"),
     "webtransport": (UNAVAILABLE, "clients fall back to WebSocket by themselves"),
     "websocket": (SAME, _BUFFERS),
     "websocket.disabled": (UNAVAILABLE, "WebSocket is served on every installation"),
@@ -54,6 +99,7 @@ VERDICTS: Final[dict[str, tuple[Verdict, str]]] = {
     "graphite": (UNAVAILABLE, "scrape /metrics"),
     "usage_stats": (SAME, "nothing is ever sent anywhere"),
     "node": (UNAVAILABLE, "replicas are named by themselves"),
+    "shutdown": (UNAVAILABLE, "a setting of the installation: TIDINGS_REALTIME_DRAIN_S"),
     "pid_file": (UNAVAILABLE, "processes are Ray's"),
     "enable_unreleased_features": (UNAVAILABLE, "nothing unreleased is in a release"),
     "client.allowed_origins": (UNAVAILABLE, "a setting of the installation: TIDINGS_REALTIME_ORIGINS"),
@@ -77,10 +123,14 @@ VERDICTS: Final[dict[str, tuple[Verdict, str]]] = {
     "channel.proxy": (SAME, _UNASKED),
     "channel.proxy.sub_refresh": (UNAVAILABLE, "no backend prolongs subscriptions"),
     "channel.proxy.subscribe_stream": (UNAVAILABLE, "a backend is asked, it does not stream"),
-    "proxy_http_headers": (SAME, _UNASKED),
-    "proxy_static_http_headers": (SAME, _UNASKED),
-    "proxy_binary_encoding": (SAME, _UNASKED),
-    "proxy_include_connection_meta": (SAME, _UNASKED),
+    **dict.fromkeys(GENERAL, (SAME, _UNASKED)),
+    "proxy_http_status_code_transforms": (UNAVAILABLE, "each status but 200 is error 100"),
+    "proxy_grpc_metadata": (UNAVAILABLE, _NO_GRPC),
+    "proxy_grpc_cert_file": (UNAVAILABLE, _NO_GRPC),
+    "proxy_grpc_compression": (UNAVAILABLE, _NO_GRPC),
+    "proxy_grpc_credentials_key": (UNAVAILABLE, _NO_GRPC),
+    "proxy_grpc_credentials_value": (UNAVAILABLE, _NO_GRPC),
+    "proxy_grpc_tls": (UNAVAILABLE, _NO_GRPC),
     "proxies": (SAME, _UNASKED),
     "rpc.proxy": (SAME, _UNASKED),
     "rpc.namespaces": (SAME, _UNASKED),
@@ -136,11 +186,24 @@ MARKS: Final[dict[str, str]] = {
 
 GUARDS: Final[dict[str, str]] = {
     "channel.patterns": "which namespace a channel has is read from what stands before its first ':' alone",
+    "token_revoke.enabled": _KEEP_OUT,
+    "user_block.enabled": _KEEP_OUT,
+    "user_tokens_invalidate.enabled": _KEEP_OUT,
 }
 """What keeps somebody out there and can't do so here: refused where it is on."""
 
 LISTS: Final = ("channel.namespaces", "proxies", "rpc.namespaces", "consumers")
 """Lists of objects with names; what is in them has keys of its own."""
+
+PRO_OPTIONS: Final = frozenset(
+    {
+        "allow_channel_compaction", "batch_flush_latest", "batch_max_delay", "batch_max_size", "broker_name",
+        "cache_empty_proxy_enabled", "cache_empty_proxy_name", "channel_state_events", "history_cel",
+        "keep_latest_publication", "pattern", "presence_cel", "presence_manager_name", "publish_cel",
+        "shared_position_sync", "state_events", "state_proxy_enabled", "state_proxy_name", "subscribe_cel",
+    }
+)  # fmt: skip
+"""Options of channels that only Centrifugo PRO has."""
 
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 _OFF: Final = frozenset({"", "0", "f", "false"})
@@ -150,83 +213,6 @@ _SWITCHES: Final = frozenset(
         "connect_include_server_time", "reflection",
     }
 )  # fmt: skip
-
-FLAT: Final[dict[str, str]] = {
-    "token_hmac_secret_key": "client.token.hmac_secret_key",
-    "token_rsa_public_key": "client.token.rsa_public_key",
-    "token_ecdsa_public_key": "client.token.ecdsa_public_key",
-    "token_jwks_public_endpoint": "client.token.jwks_public_endpoint",
-    "token_audience": "client.token.audience",
-    "token_audience_regex": "client.token.audience_regex",
-    "token_issuer": "client.token.issuer",
-    "token_issuer_regex": "client.token.issuer_regex",
-    "token_user_id_claim": "client.token.user_id_claim",
-    "separate_subscription_token_config": "client.subscription_token.enabled",
-    "subscription_token_hmac_secret_key": "client.subscription_token.hmac_secret_key",
-    "subscription_token_rsa_public_key": "client.subscription_token.rsa_public_key",
-    "subscription_token_ecdsa_public_key": "client.subscription_token.ecdsa_public_key",
-    "subscription_token_jwks_public_endpoint": "client.subscription_token.jwks_public_endpoint",
-    "api_key": "http_api.key",
-    "api_insecure": "http_api.insecure",
-    "client_insecure": "client.insecure",
-    "allowed_origins": "client.allowed_origins",
-    "allow_anonymous_connect_without_token": "client.allow_anonymous_connect_without_token",
-    "disallow_anonymous_connection_tokens": "client.disallow_anonymous_connection_tokens",
-    "client_channel_limit": "client.channel_limit",
-    "client_user_connection_limit": "client.user_connection_limit",
-    "client_queue_max_size": "client.queue_max_size",
-    "client_history_max_publication_limit": "client.history_max_publication_limit",
-    "client_recovery_max_publication_limit": "client.recovery_max_publication_limit",
-    "ping_interval": "client.ping_interval",
-    "pong_timeout": "client.pong_timeout",
-    "channel_max_length": "channel.max_length",
-    "channel_private_prefix": "channel.private_prefix",
-    "channel_namespace_boundary": "channel.namespace_boundary",
-    "channel_user_boundary": "channel.user_boundary",
-    "channel_user_separator": "channel.user_separator",
-    "channel_patterns": "channel.patterns",
-    "rpc_namespace_boundary": "rpc.namespace_boundary",
-    "user_subscribe_to_personal": "client.subscribe_to_user_personal_channel.enabled",
-    "user_personal_channel_namespace": "client.subscribe_to_user_personal_channel.personal_channel_namespace",
-    "user_personal_single_connection": "client.subscribe_to_user_personal_channel.single_connection",
-    "namespaces": "channel.namespaces",
-    "rpc_namespaces": "rpc.namespaces",
-    "rpc_proxy_name": "rpc.without_namespace.proxy_name",
-    "proxy_connect_endpoint": "client.proxy.connect.endpoint",
-    "proxy_connect_timeout": "client.proxy.connect.timeout",
-    "proxy_refresh_endpoint": "client.proxy.refresh.endpoint",
-    "proxy_refresh_timeout": "client.proxy.refresh.timeout",
-    "proxy_subscribe_endpoint": "channel.proxy.subscribe.endpoint",
-    "proxy_subscribe_timeout": "channel.proxy.subscribe.timeout",
-    "proxy_publish_endpoint": "channel.proxy.publish.endpoint",
-    "proxy_publish_timeout": "channel.proxy.publish.timeout",
-    "proxy_sub_refresh_endpoint": "channel.proxy.sub_refresh.endpoint",
-    "proxy_sub_refresh_timeout": "channel.proxy.sub_refresh.timeout",
-    "proxy_subscribe_stream_endpoint": "channel.proxy.subscribe_stream.endpoint",
-    "proxy_subscribe_stream_timeout": "channel.proxy.subscribe_stream.timeout",
-    "proxy_rpc_endpoint": "rpc.proxy.endpoint",
-    "proxy_rpc_timeout": "rpc.proxy.timeout",
-    "address": "http_server.address",
-    "port": "http_server.port",
-    "internal_port": "http_server.internal_port",
-    "log_level": "log.level",
-    "redis_address": "engine.redis.address",
-}
-
-FLAT_OPTIONS: Final[dict[str, str]] = {
-    "proxy_subscribe": "subscribe_proxy_enabled",
-    "proxy_publish": "publish_proxy_enabled",
-    "proxy_sub_refresh": "sub_refresh_proxy_enabled",
-    "proxy_subscribe_stream": "subscribe_stream_proxy_enabled",
-    "proxy_subscribe_stream_bidirectional": "subscribe_stream_proxy_bidirectional",
-}
-"""Options of channels, in namespaces and at the top."""
-
-FLAT_MEMBERS: Final[dict[str, str]] = {
-    "static_http_headers": "http.static_headers",
-    "rpc_proxy_name": "proxy_name",
-}
-"""Members of the objects in `proxies` and `rpc_namespaces`."""
 
 
 def judge_the_rest(source: Source) -> None:
@@ -269,6 +255,8 @@ def _measure(value: Any) -> Any:
 def _verdict(key: str) -> tuple[Verdict, str]:
     if key.startswith(("channel.namespaces.", "channel.without_namespace.")) and _KEYED_PART.search(key):
         return UNAVAILABLE, _KEYED
+    if key.rpartition(".")[2] in PRO_OPTIONS:
+        return UNAVAILABLE, _PRO
     if key.startswith("channel.namespaces."):
         return UNAVAILABLE, _UNKNOWN
     parts = key.split(".")

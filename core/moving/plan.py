@@ -11,8 +11,9 @@ from core.channels.name import NAME_CHARACTERS_MAX, SYSTEM
 from core.channels.namespace import NAMESPACES_MAX, ChannelRules, ClientOptions, PersonalChannel
 from core.errors import TidingsError
 from core.moving.backends import backend_of
-from core.moving.found import NAMESPACES, WITHOUT, source_of, take_the_rest
+from core.moving.found import source_of, take_the_rest
 from core.moving.keys import judge_the_rest
+from core.moving.older import NAMESPACES, WITHOUT
 from core.moving.options import NAMES, options_of
 from core.moving.source import SAME, TAKEN, UNAVAILABLE, Row, Source
 

@@ -70,6 +70,43 @@ def test_a_list_that_cannot_be_read_stands_against_the_move() -> None:
         assert source.refusals == ["CENTRIFUGO_CHANNEL_NAMESPACES: must be JSON or names between spaces"]
 
 
+def test_variables_of_older_versions_count_as_they_did() -> None:
+    variables = {
+        "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY": "s",
+        "CENTRIFUGO_PRESENCE": "true",
+        "CENTRIFUGO_CLIENT_INSECURE": "true",
+        "CENTRIFUGO_NAMESPACES": '[{"name":"chat","proxy_subscribe":true}]',
+        "CENTRIFUGO_RPC_NAMESPACES": '[{"name":"aa","rpc_proxy_name":"p"},{"name":"bb","proxy_name":"p"}]',
+    }
+    source = source_of({"token_hmac_secret_key": "of the file"}, variables, OPTIONS)
+    assert source.values == {
+        "client.token.hmac_secret_key": "s",
+        "channel.without_namespace.presence": "true",
+        "channel.namespaces.chat.name": "chat",
+        "channel.namespaces.chat.subscribe_proxy_enabled": True,
+        "rpc.namespaces.aa.name": "aa",
+        "rpc.namespaces.aa.proxy_name": "p",
+        "rpc.namespaces.bb.name": "bb",
+        "rpc.namespaces.bb.proxy_name": "p",
+    }
+    for key, variable in (
+        ("client.token.hmac_secret_key", "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY"),
+        ("channel.namespaces.chat.subscribe_proxy_enabled", "CENTRIFUGO_NAMESPACES.chat.proxy_subscribe"),
+    ):
+        assert source.spelled[key] == variable
+    assert "rpc.namespaces.aa.proxy_name" in source.older
+    assert "rpc.namespaces.bb.proxy_name" not in source.older
+    assert set(source.variables) == {"CENTRIFUGO_CLIENT_INSECURE"}  # the key is called so, before and since
+
+
+def test_two_variables_that_say_the_same_stand_against_the_move() -> None:
+    variables = {"CENTRIFUGO_NAMESPACES": "a", "CENTRIFUGO_CHANNEL_NAMESPACES": "b"}
+    source = source_of({}, variables, OPTIONS)
+    assert source.refusals == [
+        "CENTRIFUGO_NAMESPACES: means the same as CENTRIFUGO_CHANNEL_NAMESPACES: keep one of them"
+    ]
+
+
 def test_what_nothing_asked_for_gets_the_key_it_stands_for() -> None:
     variables = {
         "CENTRIFUGO_ENGINE_REDIS_ADDRESS": "a",

@@ -27,6 +27,9 @@ from core.moving.source import SAME, TAKEN, UNAVAILABLE, Source
         ("channel.namespaces.x.presense", True, UNAVAILABLE, "spelled"),
         ("proxies.x.endpoint", "http://b", SAME, "not in use"),
         ("bogus", 1, UNAVAILABLE, "spelled"),
+        ("user_block.enabled", False, SAME, "off"),
+        ("channel.namespaces.x.subscribe_cel", "a", UNAVAILABLE, "PRO"),
+        ("channel.namespaces", [], SAME, "none"),
     ],
 )
 def test_a_key_says_what_became_of_it(key: str, value: Any, verdict: str, why: str) -> None:
@@ -41,6 +44,14 @@ def test_names_read_by_other_marks_stand_against_the_move() -> None:
     source = Source({"channel.private_prefix": "%"})
     judge_the_rest(source)
     assert source.refusals == ["channel.private_prefix: names are read by '$' alone"]
+
+
+@pytest.mark.parametrize("kind", ["token_revoke", "user_block", "user_tokens_invalidate"])
+def test_who_is_kept_out_there_must_not_come_in_by_moving(kind: str) -> None:
+    source = Source({f"{kind}.enabled": True, f"{kind}.storage_type": "redis"})
+    judge_the_rest(source)
+    (sentence,) = source.refusals
+    assert sentence.startswith(f"{kind}.enabled: whom it keeps out would come in here")
 
 
 @pytest.mark.parametrize(("value", "stands_against"), [(True, True), ("true", True), (False, False)])
