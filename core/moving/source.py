@@ -65,9 +65,10 @@ class Source:
         return key in self.values
 
     def flag(self, key: str, why: str = "") -> bool:
-        """Return whether something is on."""
-        value = self._taken(key, why, default=False)
-        text = str(value).strip().lower()
+        """Return whether something is on; `why` says what that means."""
+        text = str(self._taken(key, "", default=False)).strip().lower()
+        if text in _TRUE:
+            self.note(key, TAKEN, why)
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
         return self._misread(key, "must be true or false", default=False)

@@ -77,6 +77,13 @@ def test_modes_of_connections_are_taken_over() -> None:
     assert (plan({}).client_insecure, plan({}).anonymous) == (False, False)
 
 
+@pytest.mark.parametrize("key", ["client_insecure", "api_insecure", "api_disable"])
+def test_a_row_says_what_a_switch_does_only_where_it_is_on(key: str) -> None:
+    for value, says_it in ((True, True), ("true", True), (False, False)):
+        (row,) = plan({key: value}).rows
+        assert (row.key, row.verdict, row.why != "") == (key, TAKEN, says_it)
+
+
 def test_limits_and_the_personal_channel_are_taken_over() -> None:
     found = plan(
         {

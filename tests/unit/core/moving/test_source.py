@@ -22,7 +22,7 @@ from core.moving.source import SAME, TAKEN, UNAVAILABLE, Row, Source, leaves, va
 def test_a_switch_is_read_in_every_way_to_write_one(value: Any, *, expected: bool) -> None:
     source = Source({"a.b": value})
     assert source.flag("a.b", "because") is expected
-    assert source.rows == {"a.b": Row("a.b", TAKEN, "because")}
+    assert source.rows == {"a.b": Row("a.b", TAKEN, "because" if expected else "")}
     assert not source.refusals
 
 
