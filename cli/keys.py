@@ -5,11 +5,11 @@ from rich.table import Table
 import wiring
 from adapters.clock import SystemClock
 from cli.installation import running_settings
-from cli.organization import find
+from cli.organization import find, known
 from cli.screen import Screen
 from core.auth.scopes import ALL, parse
 from core.errors import Code, TidingsError
-from core.ids import decode, encode
+from core.ids import encode
 from core.instants import MICROSECONDS, Instant, format_instant
 
 DAY_S = 86_400
@@ -43,9 +43,9 @@ async def show(organization: str) -> None:
 async def revoke(organization: str, key: str) -> None:
     """End a key: within a minute on every process that has seen it, at once on others."""
     async with wiring.open_store(await running_settings()) as store:
-        owner = await find(store, organization)
-        if not await store.revoke_key(owner.organization_id, decode("key", key)):
-            raise TidingsError(Code.NOT_FOUND, "There is no such active key; `tidings keys list` shows all.")
+        owner, api_key_id = await find(store, organization), known("key", key)
+        if api_key_id is None or not await store.revoke_key(owner.organization_id, api_key_id):
+            raise TidingsError(Code.NOT_FOUND, f"There is no active key {key}: see `tidings keys list`.")
     screen = Screen()
     screen.say(f"{key} is revoked: its sockets end within 2 s.")
     screen.say("A process that has just used it for a request refuses it within 60 s.")

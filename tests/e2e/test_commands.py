@@ -126,16 +126,26 @@ def test_a_key_is_made_used_listed_and_revoked(system: Running, tidings: Callabl
     assert listed.split()[-1] == "active"
     assert public in tidings("keys", "revoke", public)
     assert row(tidings("keys", "list"), public).split()[-1] == "revoked"
-    assert "no such active key" in tidings("keys", "revoke", public, code=1)
+    assert f"no active key {public}" in tidings("keys", "revoke", public, code=1)
 
 
 def test_a_key_of_another_organization_is_not_found(tidings: Callable[..., str]) -> None:
     other = created(tidings, "keys elsewhere")
     shown = tidings("keys", "create", "theirs", "-o", other["id"])
     public = shown.splitlines()[1].split()[0]
-    assert "no such active key" in tidings("keys", "revoke", public, code=1)
+    assert f"no active key {public}" in tidings("keys", "revoke", public, code=1)
     assert "everything" in row(tidings("keys", "list", "-o", other["id"]), public)
     tidings("keys", "revoke", public, "-o", other["id"])
+
+
+@pytest.mark.parametrize("organization", ["org_nope", "org_00000000000000000000000000", "acme"])
+def test_an_organization_or_key_that_there_is_not_is_named(
+    tidings: Callable[..., str], organization: str
+) -> None:
+    for verb in (("keys", "list"), ("orgs", "set", "--name", "x"), ("orgs", "token-keys")):
+        said = tidings(*verb, "-o", organization, code=1)
+        assert f"There is no organization {organization}; `tidings orgs list` shows all." in said
+    assert "There is no active key key_nope" in tidings("keys", "revoke", "key_nope", code=1)
 
 
 @pytest.mark.parametrize(
