@@ -177,6 +177,39 @@ def test_an_open_api_is_open_and_said_to_be(
     assert run(call(system, "publish", {"channel": "a", "data": 1}, "none"))[0] == 401
 
 
+def test_a_backend_brings_its_secret_once_and_says_whom_it_can_call(
+    move: Callable[..., str], tmp_path: Path
+) -> None:
+    file = tmp_path / "config.json"
+    configuration: dict[str, Any] = {"proxy_connect_endpoint": "https://app.example.com/connect"}
+    file.write_text(json.dumps(configuration))
+    dry = move(str(file), "--dry-run")
+    assert "TIDINGS_BACKEND_PRIVATE" not in dry
+    assert "whsec_" not in dry
+    assert re.search(r"^Backend secret  whsec_\S+$", move(str(file)), re.MULTILINE)
+    configuration["proxy_rpc_endpoint"] = "http://127.0.0.1:3000/rpc"
+    file.write_text(json.dumps(configuration))
+    again = move(str(file))
+    assert "127.0.0.1 is called only by an installation with TIDINGS_BACKEND_PRIVATE=true" in again
+    assert "whsec_" not in again
+    assert "TIDINGS_BACKEND_PRIVATE" not in move(str(file), "--dry-run", TIDINGS_BACKEND_PRIVATE="true")
+
+
+def test_an_organization_that_tokens_do_not_come_to_is_warned_of(
+    system: Running, move: Callable[..., str], tmp_path: Path
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('{"token_hmac_secret_key": "s"}')
+    assert "--default" not in move(str(file), "--dry-run")
+    variables = {"TIDINGS_DATA_DIR": str(system.data_dir), "COLUMNS": "300"}
+    made = CliRunner().invoke(app, ("orgs", "create", "another"), env=variables).output
+    other = made.split("Organization")[1].split()[0]
+    said = move(str(file), "-o", other, "--dry-run")
+    assert f"`tidings orgs set -o {other} --default`" in said
+    missing = " ".join(move(str(file), "-o", "org_nope", code=1).split())
+    assert "There is no organization org_nope; `tidings orgs list` shows all." in missing
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [("c.json", "{"), ("c.json", "[]"), ("c.yaml", "a: [b"), ("c.toml", "=")]
 )
