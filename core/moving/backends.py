@@ -196,7 +196,7 @@ def _chosen(source: Source, on: str, name: str, default: str) -> str:
     if not {on, name} & source.older:
         return default if chosen in ("", DEFAULT) else f"proxies.{chosen}"
     if source.flag(GRANULAR):
-        return f"proxies.{chosen}"  # without a name it is nobody's, and refused as such
+        return f"proxies.{chosen}" if chosen else ""
     source.note(name, SAME, _ONE_MODE)
     return default
 
@@ -212,7 +212,8 @@ def _one_of(source: Source, asked_for: dict[str, str]) -> _Proxy | None:
         return None
     ((key, option),) = asked_for.items()
     if not source.has(f"{key}.endpoint"):
-        source.refuse(option, f"there is no endpoint {key}.endpoint")
+        missing = f"endpoint {key}.endpoint" if key else f"name of a proxy, which {GRANULAR} wants"
+        source.refuse(option, f"there is no {missing}")
         return None
     return _proxy(source, key)
 

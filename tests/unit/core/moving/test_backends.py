@@ -210,13 +210,21 @@ def test_without_granular_mode_a_name_turns_on_the_one_proxy_there_is() -> None:
         {"refresh_proxy_name": "nobody"},
         {"rpc_proxy_name": "nobody"},
         {"namespaces": [{"name": "chat", "subscribe_proxy_name": "nobody"}]},
-        {"namespaces": [{"name": "chat", "proxy_publish": True}]},
     ],
 )
 def test_in_granular_mode_a_proxy_that_there_is_not_stands_against_the_move(asking: dict[str, Any]) -> None:
-    source = older({"granular_proxy_mode": True, "proxy_publish_endpoint": "https://p", **asking})
+    source = older({"granular_proxy_mode": True, **asking})
     assert backend_of(source, [CHAT]) == {}
-    assert "there is no endpoint proxies." in source.refusals[0]
+    assert "there is no endpoint proxies.nobody.endpoint" in source.refusals[0]
+
+
+def test_in_granular_mode_a_proxy_without_a_name_stands_against_the_move() -> None:
+    namespace = {"name": "chat", "proxy_publish": True}
+    source = older(
+        {"granular_proxy_mode": True, "proxy_publish_endpoint": "http://p", "namespaces": [namespace]}
+    )
+    assert backend_of(source, [CHAT]) == {}
+    assert "there is no name of a proxy" in source.refusals[0]
 
 
 def test_a_newer_file_does_not() -> None:

@@ -63,6 +63,12 @@ def test_patterns_of_channels_stand_against_the_move_where_they_are_on(
     assert bool(source.refusals) is stands_against
 
 
+def test_a_list_of_what_has_no_name_stands_against_the_move() -> None:
+    source = Source({"consumers": [{}]})
+    judge_the_rest(source)
+    assert source.refusals == ["consumers: must be a list of objects, each with a name"]
+
+
 def test_what_was_read_keeps_its_row() -> None:
     source = Source({"engine.type": "redis"})
     source.text("engine.type")
