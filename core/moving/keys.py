@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from core.moving.durations import seconds_of
 from core.moving.older import GENERAL
-from core.moving.source import SAME, UNAVAILABLE, Source, Verdict
+from core.moving.source import PREFIX, SAME, UNAVAILABLE, Source, Verdict
 
 _STORED: Final = "publications are in PostgreSQL, presence in Redis, on every installation"
 _EDGE: Final = "addresses and certificates are the edge's, in the installation's settings"
@@ -242,7 +242,21 @@ def _judge(source: Source, key: str, value: Any) -> None:
     elif key.rpartition(".")[2] in _SWITCHES and str(value).lower() in _OFF:
         source.note(key, SAME, "off")
     else:
-        source.note(key, *_verdict(key))
+        _judge_by_name(source, key)
+
+
+def _judge_by_name(source: Source, key: str) -> None:
+    verdict, why = _verdict(key)
+    if why == _UNKNOWN and _has_capitals(key):
+        source.refuse(key, "capitals count there as small letters, and not here: write it in small letters")
+    else:
+        source.note(key, verdict, why)
+
+
+def _has_capitals(key: str) -> bool:
+    first, _, rest = key.partition(".")
+    last = rest.rpartition(".")[2]
+    return not key.startswith(PREFIX) and f"{first}{last}" != f"{first}{last}".lower()
 
 
 def _measure(value: Any) -> Any:

@@ -69,6 +69,23 @@ def test_a_list_of_what_has_no_name_stands_against_the_move() -> None:
     assert source.refusals == ["consumers: must be a list of objects, each with a name"]
 
 
+@pytest.mark.parametrize(
+    "key", ["Channel_Private_Prefix", "Channel.private_prefix", "channel.Private_prefix"]
+)
+def test_a_key_in_capitals_is_not_passed_over(key: str) -> None:
+    source = Source({key: "@"})
+    judge_the_rest(source)
+    assert source.refusals[0].startswith(f"{key}: capitals count there")
+
+
+@pytest.mark.parametrize("key", ["CENTRIFUGO_BOGUS", "channel.namespaces.Chat.bogus"])
+def test_names_and_variables_may_have_capitals(key: str) -> None:
+    source = Source({key: "@"})
+    judge_the_rest(source)
+    assert not source.refusals
+    assert source.rows[key].verdict == UNAVAILABLE
+
+
 def test_what_was_read_keeps_its_row() -> None:
     source = Source({"engine.type": "redis"})
     source.text("engine.type")
