@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.channels.namespace import Options
+from core.channels.namespace import Options, faults_of
 from core.moving.source import SAME, UNAVAILABLE, Source
 
 _FLAGS: Final = (
@@ -69,12 +69,15 @@ def options_of(source: Source, prefix: str, data_format: str) -> Options:
             f"{prefix}.subscription_type", UNAVAILABLE, f"{kind}: channels hold publications in their order"
         )
     try:
-        return msgspec.convert(found, Options)
+        options = msgspec.convert(found, Options)
     except msgspec.ValidationError as error:
         message, _, place = str(error).rpartition(" - at `$.")
         option = place.partition("[")[0].rstrip("`")
         source.refuse(f"{prefix}.{option}", message.lower().rstrip("."))
         return Options()
+    for pointer, _, detail in faults_of(options):
+        source.refuse(f"{prefix}.{pointer.removeprefix('#/')}", detail)
+    return options
 
 
 def _judge_absent(source: Source, prefix: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from core.auth.token_keys import SUBSCRIPTIONS, read_token_keys
 from core.channels.name import NAME_CHARACTERS_MAX, SYSTEM
-from core.channels.namespace import NAMESPACES_MAX, ChannelRules, ClientOptions, PersonalChannel
+from core.channels.namespace import NAMESPACES_MAX, ChannelRules, ClientOptions, Options, PersonalChannel
+from core.channels.regex import HEAVY_OF_ORGANIZATION_MAX, is_heavy, is_regex
 from core.errors import TidingsError
 from core.moving.backends import backend_of
 from core.moving.found import source_of, take_the_rest
@@ -94,6 +95,7 @@ def _rules(source: Source, names: list[str], types: AbstractSet[str]) -> Channel
     without = options_of(source, WITHOUT, general)
     namespaces = {name: options_of(source, f"{NAMESPACES}.{name}", general) for name in names}
     _check_names(source, names, types)
+    _check_expressions(source, [without, *namespaces.values()])
     personal = PersonalChannel(
         enabled=source.flag(f"{_PERSONAL}.enabled"),
         namespace=source.text(f"{_PERSONAL}.personal_channel_namespace"),
@@ -130,6 +132,13 @@ def _check_names(source: Source, names: list[str], types: AbstractSet[str]) -> N
             )
     if len(names) > NAMESPACES_MAX:
         source.refuse(NAMESPACES, f"there are more than {NAMESPACES_MAX}")
+
+
+def _check_expressions(source: Source, options: list[Options]) -> None:
+    regexes = [one.channel_regex for one in options if one.channel_regex and is_regex(one.channel_regex)]
+    if sum(map(is_heavy, regexes)) > HEAVY_OF_ORGANIZATION_MAX:
+        why = f"more than {HEAVY_OF_ORGANIZATION_MAX} have a channel_regex that compiles to more than 64 KiB"
+        source.refuse(NAMESPACES, why)
 
 
 def _token_keys(source: Source) -> dict[str, Any]:
