@@ -125,7 +125,7 @@ BASE = [
 ] + [("birch", "room:1", "ok"), ("birch", "room:2", "ok")]
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 @given(STEPS)
 def test_a_clean_history_raises_no_alarm(steps: list[tuple[str, str, str]]) -> None:
     assert check(play(steps)).violations == []
@@ -268,7 +268,7 @@ def test_every_class_of_anomaly_is_planted() -> None:
 
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
 @given(before=STEPS, after=STEPS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_planted_anomaly_is_found(
     plant: Callable[[list[Record]], list[Record]],
     before: list[tuple[str, str, str]],

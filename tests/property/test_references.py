@@ -41,7 +41,7 @@ OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.lists(OPERATIONS, min_size=1, max_size=8), max_size=8))
 def test_no_reference_dangles(batches: list[list[Operation]]) -> None:
     ledger = Ledger(CATALOG)

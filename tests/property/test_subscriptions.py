@@ -321,7 +321,7 @@ ACTIONS = st.one_of(
 STORIES = st.lists(st.tuples(ACTIONS, st.integers(0, 4)), min_size=20, max_size=60)
 
 
-@settings(max_examples=350, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=350, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ENTRIES, max_size=6), st.integers(0, 2), STORIES)
 def test_each_subscriber_hears_the_gapless_rest_after_its_position(
     first: list[str], expired: int, story: list[tuple[tuple[Any, ...], int]]

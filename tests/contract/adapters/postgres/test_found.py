@@ -41,7 +41,7 @@ class Pen:
 
 
 @given(CHANNELS, KEYS, EXTERNALS, PLAIN)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 def check_round_trip(
     pen: Pen,
     channels: list[list[str]],

@@ -442,7 +442,7 @@ FORGOTTEN: list[tuple[Any, ...]] = [
 
 
 @pytest.mark.timeout(180)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 @example(steps=FORGOTTEN)
 def test_whatever_happens_ends_in_the_truth(steps: list[tuple[Any, ...]]) -> None:

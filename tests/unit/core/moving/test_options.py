@@ -124,3 +124,11 @@ def test_a_value_that_no_option_can_have_stands_against_the_move(option: str, va
     source = source_with(**{option: value})
     assert options_of(source, AT, "") == Options()
     assert source.refusals[0].startswith(f"{AT}.{option}: ")
+
+
+def test_an_expression_that_is_none_stands_against_the_move() -> None:
+    source = source_with(channel_regex="(")
+    assert options_of(source, AT, "").channel_regex == "("
+    assert [refusal.partition(" - ")[0] for refusal in source.refusals] == [
+        f"{AT}.channel_regex: No regular expression, or one that takes too much memory; RE2's syntax, no look-around."
+    ]

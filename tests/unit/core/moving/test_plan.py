@@ -164,6 +164,16 @@ def test_an_older_file_that_reads_names_by_other_marks_stands_against_the_move(k
     assert verdicts(same)[key] == SAME
 
 
+def test_more_costly_expressions_than_there_can_be_stand_against_the_move() -> None:
+    regexes = ["(", *(rf"^\pL{{1,20}}x{number}$" for number in range(9))]
+    namespaces = [{"name": f"n{at}", "channel_regex": regex} for at, regex in enumerate(regexes)]
+    none_at_all, *others = plan({"channel": {"namespaces": namespaces}}).refusals
+    assert none_at_all.startswith("channel.namespaces.n0.channel_regex: No regular expression")
+    why = "more than 8 have a channel_regex that compiles to more than 64 KiB"
+    assert others == [f"channel.namespaces: {why}"]
+    assert plan({"channel": {"namespaces": namespaces[:9]}}).refusals == (none_at_all,)
+
+
 def test_more_namespaces_than_there_can_be_stand_against_the_move() -> None:
     found = plan({"channel": {"namespaces": [{"name": f"ns{n}"} for n in range(1001)]}})
     assert found.refusals == ("channel.namespaces: there are more than 1000",)
