@@ -13,7 +13,8 @@ Create a room and a message in it:
   curl -s {url}/v1/messages -H 'Authorization: Bearer {key}' \\
     -H 'Content-Type: application/json' -d '{{"room_id": "ext:lobby", "text": "Hello"}}'
 
-Hear of it in JavaScript (npm install centrifuge):
+Hear of it in JavaScript (npm install centrifuge), in a browser or with Node 22 and newer;
+an older Node needs the option websocket: WebSocket from the package ws:
 
   import {{ Centrifuge }} from 'centrifuge';
   const client = new Centrifuge('{socket}/connection/websocket', {{ token: '{key}' }});

@@ -1,14 +1,17 @@
-"""Every command of the README, typed literally against a system that has just started."""
+"""Every command of the README and of the page on tokens, against a system that has just started."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.conformance.kinds import javascript
 from tests.helpers.readme import blocks, indented
+from tests.helpers.realtime import Speaker
 from tests.helpers.running import Running
 
 
@@ -29,6 +32,18 @@ def shell(system: Running, script: str, folder: Path) -> str:
     return done.stdout
 
 
+def chat(system: Running, token: str, *commands: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the replies to what a user says, one command after the other."""
+
+    async def talk() -> list[dict[str, Any]]:
+        async with Speaker(system.socket_url, token) as user:
+            return [
+                await user.ask({"id": place, **command}) for place, command in enumerate(commands, start=2)
+            ]
+
+    return asyncio.run(talk())
+
+
 def test_the_curl_examples_work_as_they_stand(system: Running, tmp_path: Path) -> None:
     key, make, read, publish, configure, stream = blocks("sh")
     made = shell(system, key + make, tmp_path)
@@ -47,6 +62,39 @@ def test_the_curl_examples_work_as_they_stand(system: Running, tmp_path: Path) -
     assert '"data":{"headline": "It works"}' in events
     again = shell(system, key + make.partition("\n\n")[2], tmp_path)
     assert json.loads(again)["id"] == message["id"], "the idempotency key of the example has one effect"
+
+
+def test_a_user_may_do_in_the_example_s_namespace_what_it_is_made_for(
+    system: Running, tmp_path: Path
+) -> None:
+    key, configure = (blocks("sh")[place] for place in (0, 4))
+    shell(system, key + configure, tmp_path)
+    time.sleep(1.5)  # what docs/namespaces.md promises: within a second it holds in every process
+    here = {"channel": "chat:42"}
+    _, published, history, presence = chat(
+        system,
+        system.token("ann"),
+        {"subscribe": here},
+        {"publish": {**here, "data": {"text": "hello"}}},
+        {"history": {**here, "limit": 10}},
+        {"presence": here},
+    )
+    assert "publish" in published
+    assert [shown["data"] for shown in history["history"]["publications"]] == [{"text": "hello"}]
+    assert [who["user"] for who in presence["presence"]["presence"].values()] == ["ann"]
+
+
+def test_a_user_comes_back_by_the_example_s_token_after_his_tokens_were_taken_back(
+    system: Running, tmp_path: Path
+) -> None:
+    (sign,) = (block for block in blocks("python", "docs/tokens.md") if "jwt.encode" in block)
+    revoke = next(block for block in blocks("sh", "docs/tokens.md") if "/revoke" in block)
+    shell(system, f"URL={system.origin} KEY={system.key}\n{revoke}", tmp_path)
+    time.sleep(2.5)  # within a second or two, says the page
+    made: dict[str, Any] = {"TOKEN_SECRET": system.token_secret}
+    exec(sign.replace("org_01m8…", system.organization), made)  # noqa: S102 (the page's own example)
+    (reply,) = chat(system, made["token"], {"subscribe": {"channel": "lobby"}})
+    assert "subscribe" in reply
 
 
 def test_the_javascript_example_hears_what_was_published(system: Running, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The README's own commands, so that what it shows is what is tested."""
+"""The commands of README and docs themselves, so that what they show is what is tested."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = "README.md") -> list[str]:
     """Return the fenced blocks of a language, in order."""
-    return re.findall(
-        rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
-    )
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
 def indented() -> list[str]:
