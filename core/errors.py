@@ -249,14 +249,21 @@ REGISTRY: Final[dict[Code, Row]] = {
         3004,
         "later",
         "Internal error",
-        "Try again with the same Idempotency-Key; quote request_id when it stays.",
+        "Try again, a write with the same Idempotency-Key; quote request_id when it stays.",
     ),
-    Code.BAD_GATEWAY: _R(502, 100, 3004, "later", "Bad gateway", "Try again with the same Idempotency-Key."),
+    Code.BAD_GATEWAY: _R(
+        502, 100, 3004, "later", "Bad gateway", "Try again, a write with the same Idempotency-Key."
+    ),
     Code.DEADLINE_EXCEEDED: _R(
         504, 100, 3004, "later", "Deadline exceeded", "Nothing was written; try again."
     ),
     Code.UNAVAILABLE: _R(
-        503, 100, 3004, "later", "Unavailable", "Try again with the same Idempotency-Key after a backoff."
+        503,
+        100,
+        3004,
+        "later",
+        "Unavailable",
+        "Try again after a backoff, a write with the same Idempotency-Key.",
     ),
     Code.CAPACITY_REDUCED: _R(
         503,
@@ -264,7 +271,7 @@ REGISTRY: Final[dict[Code, Row]] = {
         3013,
         "after",
         "Capacity reduced",
-        "Wait for Retry-After, then try again with the same Idempotency-Key.",
+        "Wait for Retry-After, then try again, a write with the same Idempotency-Key.",
     ),
     Code.PARTITION_MOVING: _R(
         503,
@@ -272,7 +279,7 @@ REGISTRY: Final[dict[Code, Row]] = {
         3004,
         "after",
         "Partition moving",
-        "Wait for Retry-After, then try again with the same Idempotency-Key.",
+        "Wait for Retry-After, then try again, a write with the same Idempotency-Key.",
     ),
     Code.OUTCOME_UNKNOWN: _R(
         503,
@@ -302,7 +309,14 @@ REGISTRY: Final[dict[Code, Row]] = {
     Code.LIMIT_EXCEEDED: _R(
         422, 106, 3505, "never", "Limit exceeded", "Use fewer channels on one connection."
     ),
-    Code.NOT_AVAILABLE: _R(404, 108, 3508, "never", "Not available", "The feature is off for this channel."),
+    Code.NOT_AVAILABLE: _R(
+        404,
+        108,
+        3508,
+        "never",
+        "Not available",
+        "Switch it on: an option of the channel's namespace, or for RPC the organization's backend.",
+    ),
     Code.UNRECOVERABLE_POSITION: _R(
         410, 112, 3010, "never", "Unrecoverable position", "Reload the state and subscribe from its position."
     ),

@@ -64,12 +64,19 @@ def require_readable(asked: Position, *, epoch: str, first: int, last: int) -> N
         last: newest number.
 
     Raises:
-        TidingsError: `history_expired`, or `epoch_changed`, also for a position that was never given: the log
-            lost what its reader has seen. Both name the positions that can be read from.
+        TidingsError: `history_expired`, or `epoch_changed`, also for a position that was never given: its
+            reader has seen what this log does not have. Both name the positions that can be read from.
     """
     if is_recoverable(asked, epoch=epoch, first=first, last=last):
         return
     oldest, newest = Position(epoch, max(first - 1, 0)), Position(epoch, last)
     readable = {"epoch": epoch, "first": str(oldest), "last": str(newest)}
-    expired = asked.epoch in ("", epoch) and asked.number < first
-    raise TidingsError(Code.HISTORY_EXPIRED if expired else Code.EPOCH_CHANGED, readable=readable)
+    if asked.epoch not in ("", epoch):
+        raise TidingsError(Code.EPOCH_CHANGED, readable=readable)
+    if asked.number > last:
+        detail = (
+            f"The position is beyond the newest one, {newest}: send one that this log has given, or reload "
+            "the state and start from the range named."
+        )
+        raise TidingsError(Code.EPOCH_CHANGED, detail, readable=readable)
+    raise TidingsError(Code.HISTORY_EXPIRED, readable=readable)

@@ -8,6 +8,7 @@ from adapters.postgres.channels import ChannelHead, ChannelReader
 from adapters.postgres.codec import Page
 from core.auth.access import refusal_to_publish, refusal_to_read_log
 from core.auth.principal import Organization
+from core.channels.name import is_system
 from core.errors import Code, TidingsError, bad_parameter
 from core.ids import encode
 from core.ports import LiveFeed
@@ -148,7 +149,7 @@ class Channels:
             refusal = refusal_to_publish(call.principal, organization, channel, self._namespaces)
             if refusal is Code.VALIDATION_FAILED and pointer:
                 raise invalid("No channel has this name.", [(f"#{pointer}", "pattern", BAD_NAME)])
-            raise_refusal(refusal)
+            raise_refusal(refusal, channel)
         options = [organization.channels.options_of(name, self._namespaces) for name in publication.channels]
         ephemeral = {one is not None and one.ephemeral for one in options}
         if len(ephemeral) > 1:
@@ -175,7 +176,7 @@ class Channels:
     async def _list(self, call: Call) -> Answer:
         channel = call.params["channel"]
         organization = await self._authenticator.organization(call.organization_id)
-        raise_refusal(refusal_to_read_log(call.principal, organization, channel, self._namespaces))
+        raise_refusal(refusal_to_read_log(call.principal, organization, channel, self._namespaces), channel)
         limit = limit_of(call.query, LIMIT_DEFAULT, LIMIT_MAX)
         newest_first = _newest_first(call)
         asked = position_of(call, self._cursors)
@@ -206,7 +207,7 @@ class Channels:
         return list_answer(call, entries, next_cursor=cursor, position=position)
 
 
-def raise_refusal(refusal: Code | None) -> None:
+def raise_refusal(refusal: Code | None, channel: str) -> None:
     """Accept what nothing speaks against.
 
     Raises:
@@ -214,6 +215,8 @@ def raise_refusal(refusal: Code | None) -> None:
     """
     if refusal is Code.VALIDATION_FAILED:
         raise bad_parameter("channel", "pattern", BAD_NAME)
+    if refusal is Code.PERMISSION_DENIED and is_system(channel):
+        raise TidingsError(refusal, f"{channel} is the system's own channel: nobody else publishes there.")
     if refusal is not None:
         raise TidingsError(refusal)
 

@@ -27,6 +27,11 @@ USER: Final = "user"
 LIMIT_DEFAULT: Final = 25
 LIMIT_MAX: Final = 100
 
+FORGOTTEN: Final = (
+    "Nothing is remembered of this connection: it ended too long ago, was never there, or the cache lost it, "
+    "as it does when it is started anew."
+)
+
 _STEPS: Final[dict[type[Step], str]] = {
     Came: "connected",
     Subscribed: "subscribed",
@@ -79,7 +84,7 @@ class Connections:
     async def _get(self, call: Call) -> Answer:
         journey = await self._reader.of_client(call.organization_id, call.params["client"])
         if journey is None:
-            raise TidingsError(Code.NOT_FOUND)
+            raise TidingsError(Code.NOT_FOUND, FORGOTTEN)
         shown = shown_connection(journey)
         shown["is_complete"] = not (journey.is_cut or journey.came.is_retold)
         shown["steps"] = [_shown_step(step) for step in (journey.came, *journey.steps)]

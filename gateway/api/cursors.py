@@ -115,7 +115,7 @@ class ChannelCursors:
         """Return the channel that is asked for, if there can be one; what may be done, the scope has said."""
         channel = call.params["channel"]
         organization = await self._authenticator.organization(call.organization_id)
-        raise_refusal(refusal_to_read_log(call.principal, organization, channel, self._types))
+        raise_refusal(refusal_to_read_log(call.principal, organization, channel, self._types), channel)
         return channel
 
 

@@ -17,7 +17,14 @@ from core.ports import LiveFeed
 from core.resources.schema import Catalog
 from gateway.api.call import Answer, Call, Endpoint, Route
 from gateway.api.channels import raise_refusal
-from gateway.api.connections import LIMIT_DEFAULT, LIMIT_MAX, USER, shown_connection, shown_stay
+from gateway.api.connections import (
+    FORGOTTEN,
+    LIMIT_DEFAULT,
+    LIMIT_MAX,
+    USER,
+    shown_connection,
+    shown_stay,
+)
 from gateway.api.pages import CURSOR, LIMIT, Cursors, limit_of
 from gateway.auth import Authenticator
 from settings import Settings
@@ -27,8 +34,9 @@ RETURNS_MAX: Final = 25
 """Other connections of the same user that are looked at, to see whether he came back."""
 DIGITS_MAX: Final = 16
 
-_FORGOTTEN: Final = (
-    "Nothing is remembered of this connection: it ended too long ago, was never there, or the cache lost it."
+_NOBODY: Final = (
+    "Nothing is remembered of this user, which does not say that he was not there: his connections ended too "
+    "long ago, there were none, or the cache lost them, as it does when it is started anew."
 )
 
 
@@ -82,20 +90,22 @@ class Deliveries:
                 call.organization_id, call.query[USER], limit=limit, cursor=place
             )
             shown, next_place = self._judged(publication, page.journeys), page.next_cursor
-        trace = {
+        trace: dict[str, Any] = {
             "object": "delivery_trace",
             "publication": _shown_publication(publication),
             "connections": shown,
             "has_more": bool(next_place),
             "next_cursor": self._cursors.write(call, next_place.encode()) if next_place else None,
         }
+        if not shown and not place:
+            trace["detail"] = _NOBODY
         return Answer(200, orjson.dumps(trace))
 
     async def _publication(self, call: Call) -> Publication:
         """Return what is asked about, once it is clear that the caller may see it."""
         organization_id, channel, text = call.organization_id, call.params["channel"], call.params["offset"]
         organization = await self._authenticator.organization(organization_id)
-        raise_refusal(refusal_to_read_log(call.principal, organization, channel, self._types))
+        raise_refusal(refusal_to_read_log(call.principal, organization, channel, self._types), channel)
         if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX and int(text)):
             raise TidingsError(Code.NOT_FOUND)
         head, offset = await self._feed.head(organization_id), int(text)
@@ -113,7 +123,7 @@ class Deliveries:
     async def _of_client(self, call: Call, publication: Publication, client: str) -> dict[str, Any]:
         journey = await self._journeys.of_client(call.organization_id, client)
         if journey is None:
-            forgotten = {"verdict": Verdict.UNKNOWN.value, "detail": _FORGOTTEN}
+            forgotten = {"verdict": Verdict.UNKNOWN.value, "detail": FORGOTTEN}
             return {"object": "delivery", "client": client, **forgotten}
         others: list[Journey] = []
         if journey.came.user:

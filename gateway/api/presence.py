@@ -6,8 +6,10 @@ import orjson
 
 from adapters.redis.presence import PresenceReader
 from core.auth.access import refusal_to_see_presence
+from core.channels.name import is_system, namespace_of
+from core.channels.namespace import WITHOUT_NAMESPACE
 from core.channels.pattern import PATTERN_CHARACTERS_MAX
-from core.errors import bad_parameter
+from core.errors import Code, TidingsError, bad_parameter
 from core.resources.schema import Catalog
 from core.streams.event import ClientInfo
 from gateway.api.call import Answer, Call, Endpoint, Route
@@ -105,7 +107,10 @@ class Presence:
         """Return the channel that is asked for, once it is clear that the caller may see who is in it."""
         channel = call.params["channel"]
         organization = await self._authenticator.organization(call.organization_id)
-        raise_refusal(refusal_to_see_presence(call.principal, organization, channel, self._types))
+        refusal = refusal_to_see_presence(call.principal, organization, channel, self._types)
+        if refusal is Code.NOT_AVAILABLE:
+            raise TidingsError(refusal, _off(channel))
+        raise_refusal(refusal, channel)
         return channel
 
     def _place(self, call: Call) -> str:
@@ -113,6 +118,16 @@ class Presence:
 
     def _cursor(self, call: Call, place: str) -> str | None:
         return self._cursors.write(call, place.encode()) if place else None
+
+
+def _off(channel: str) -> str:
+    if is_system(channel):
+        return "The system's own channels have no presence."
+    namespace = namespace_of(channel) or WITHOUT_NAMESPACE
+    return (
+        f"The option presence of the namespace {namespace} is off: "
+        f'PATCH /v1/channel_namespaces/{namespace} with {{"presence": true}}.'
+    )
 
 
 def _shown(info: ClientInfo) -> bytes:

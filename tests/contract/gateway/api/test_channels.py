@@ -66,9 +66,10 @@ def test_a_position_that_cannot_be_read_from_is_refused_with_the_range(database_
     async def scenario() -> None:
         async with rest_of(database_url) as api:
             epoch = (await publish(api, "news", 1))["epoch"]
-            for after in ("otherone:1", f"{epoch}:9"):
+            for after, said in (("otherone:1", "restored or reset"), (f"{epoch}:9", "beyond the newest one")):
                 answer = await api.get(f"/v1/channels/news/publications?after={after}")
                 assert (answer.status, answer.code) == (409, "epoch_changed")
+                assert said in answer.body["detail"]
                 assert answer.body["readable"] == {
                     "epoch": epoch,
                     "first": f"{epoch}:0",

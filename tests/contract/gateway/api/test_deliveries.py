@@ -224,6 +224,7 @@ def test_another_organization_is_shown_nothing(database_url: str) -> None:
                 assert {**shown, "client": ""} == {**unknown, "client": ""}
                 by_user = await system.rest.call("GET", f"{theirs}?user=ann", key=key)
                 assert by_user.body["connections"] == []
+                assert by_user.body["detail"].startswith("Nothing is remembered of this user")
                 assert (await system.rest.call("GET", f"/v1/connections/{client}", key=key)).status == 404
 
     run(scenario())

@@ -314,6 +314,7 @@ def test_the_namespace_of_the_system_is_not_configured(database_url: str) -> Non
                 assert (await api.call(method, "/v1/channel_namespaces/tidings")).status == 404
             answer = await api.post("/v1/channels/tidings:occupancy/publications", {"data": 1})
             assert (answer.status, answer.code) == (403, "permission_denied")
+            assert "the system's own channel" in answer.body["detail"]
             answer = await api.post("/v1/publish", {"items": [{"channel": "tidings:occupancy", "data": 1}]})
             assert answer.body["results"][0]["status"] == 403
             assert (await api.get("/v1/channels/tidings:occupancy/publications")).body["data"] == []

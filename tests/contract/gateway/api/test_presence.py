@@ -123,8 +123,13 @@ def test_where_presence_is_off_or_the_channel_unknown_nothing_is_shown(database_
             for path in ("/v1/channels/quiet:1/presence", "/v1/channels/quiet:1/presence/stats"):
                 answer = await api.get(path)
                 assert (answer.status, answer.code) == (404, "not_available")
+                assert "/v1/channel_namespaces/quiet" in answer.body["detail"]
                 narrow = await api.key_with("events:read")
                 assert (await api.call("GET", path, key=narrow)).status == 403
+            answer = await api.get("/v1/channels/quiet/presence")
+            assert 'PATCH /v1/channel_namespaces/_ with {"presence": true}' in answer.body["detail"]
+            answer = await api.get("/v1/channels/tidings:occupancy/presence")
+            assert answer.body["detail"] == "The system's own channels have no presence."
             answer = await api.get(f"/v1/channels/{'x' * 256}/presence")
             assert (answer.status, answer.body["errors"][0]["parameter"]) == (422, "channel")
 

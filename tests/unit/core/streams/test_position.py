@@ -55,5 +55,12 @@ def test_a_position_that_was_trimmed_away_is_refused_with_the_range_that_is_left
 
 
 def test_a_position_that_this_log_never_gave_means_that_it_lost_its_continuity() -> None:
-    assert refusal(Position("other", 5)).code is Code.EPOCH_CHANGED
-    assert refusal(Position("e", 10)).code is Code.EPOCH_CHANGED
+    changed = refusal(Position("other", 5))
+    assert (changed.code, changed.detail) == (Code.EPOCH_CHANGED, "")
+
+
+@pytest.mark.parametrize("epoch", ["e", ""])
+def test_a_position_beyond_the_newest_is_called_so_and_not_a_reset(epoch: str) -> None:
+    ahead = refusal(Position(epoch, 10))
+    assert ahead.code is Code.EPOCH_CHANGED
+    assert "beyond the newest one, e:9" in ahead.detail
