@@ -37,8 +37,8 @@ from core.streams.event_object import channel_payload
 
 Object = dict[str, Any]
 
-SERVER: Final = "tidings"
-"""The version of a server that does not tell its own."""
+SERVER: Final = "tidings 0.1.0"
+"""What answers a connect as its version, by reply or by push; the release's, of `pyproject.toml`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from adapters.redis.occupancy import OccupancyBoard
 from adapters.redis.post import Post
 from adapters.redis.presence import PresenceReader
 from adapters.telemetry.tasks import Tasks
+from core.connections.codec_objects import SERVER
 from core.connections.codes import SHUTDOWN
 from core.ports import Clock, Entropy, LiveFeed, StreamWriter
 from core.resources.schema import Catalog
@@ -36,7 +37,6 @@ from gateway.realtime.telling import Telling
 from gateway.realtime.wheel import Wheel
 from settings import Settings
 
-VERSION = "tidings 0.1.0"
 SWEEP_S = 5.0
 LOOK_S = 1.0
 NODE_BYTES = 8
@@ -91,7 +91,7 @@ class RealtimeServer:
         self._replica = replica = Replica(
             settings=settings.realtime,
             deadline_ms=settings.log.request_deadline_ms,
-            version=VERSION,
+            version=SERVER,
             node=node,
             types=parts.catalog.names,
             writer=parts.writer,

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.connections import client_pb2
+from core.connections.codec_objects import SERVER
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +40,12 @@ def test_the_protobuf_module_is_that_of_its_schema() -> None:
     messages = client_pb2.DESCRIPTOR.message_types_by_name
     made = {name: {(field.name, field.number) for field in of.fields} for name, of in messages.items()}
     assert made == written, "run `make proto`"
+
+
+def test_the_version_that_a_connect_answers_is_that_of_the_release() -> None:
+    release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert SERVER == f"tidings {release}"
+    assert f'"version":"{SERVER}"' in (ROOT / "docs/protocol.md").read_text()
 
 
 def trial_of(fault: str, day: int, **found: object) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_a_recovered_list_begins_whole_and_goes_on_as_patches_where_they_are_all
         (ConnectionRefreshed(60), {"refresh": {"expires": True, "ttl": 60}}),
         (ConnectionRefreshed(None), {"refresh": {}}),
         (ConnectionOpened(Connected("c", 25)),
-         {"connect": {"client": "c", "version": "tidings", "ping": 25, "pong": True}}),
+         {"connect": {"client": "c", "version": "tidings 0.1.0", "ping": 25, "pong": True}}),
     ],
     ids=range(11),
 )  # fmt: skip
