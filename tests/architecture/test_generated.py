@@ -44,7 +44,7 @@ def test_the_protobuf_module_is_that_of_its_schema() -> None:
 
 def test_the_version_that_a_connect_answers_is_that_of_the_release() -> None:
     release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert SERVER == f"tidings {release}"
+    assert f"tidings {release}" == SERVER
     assert f'"version":"{SERVER}"' in (ROOT / "docs/protocol.md").read_text()
 
 
