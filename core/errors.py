@@ -164,7 +164,12 @@ REGISTRY: Final[dict[Code, Row]] = {
     ),
     Code.NOT_FOUND: _R(404, 104, 3501, "never", "Not found", "Check the id; it may have been deleted."),
     Code.ROUTE_NOT_FOUND: _R(
-        404, 104, 3501, "never", "No such route", "Check method and path against the API's description."
+        404,
+        104,
+        3501,
+        "never",
+        "No such route",
+        "Check method and path: docs/reference/rest.md has all of them.",
     ),
     Code.METHOD_NOT_ALLOWED: _R(
         405, 104, 3501, "never", "Method not allowed", "Use one of the methods in Allow."

@@ -15,6 +15,7 @@ from pydantic import AliasChoices  # noqa: E402 (the path must be set first)
 from pydantic_settings import BaseSettings  # noqa: E402 (the path must be set first)
 
 from core.errors import REGISTRY  # noqa: E402
+from docs.rest import rest  # noqa: E402
 from settings import Settings  # noqa: E402
 
 RECORD = ROOT / "bench/results/faults.jsonl"
@@ -159,6 +160,7 @@ def reliability() -> str:
 
 
 PAGES = {
+    ROOT / "docs/reference/rest.md": lambda: rest(NOTICE, ROOT / "schemas"),
     ROOT / "docs/reliability.md": reliability,
     ROOT / "docs/operations/error-codes.md": error_codes,
     ROOT / "docs/operations/configuration.md": configuration,

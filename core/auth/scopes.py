@@ -24,7 +24,11 @@ def parse(text: str) -> str:
     area, dot, narrower = subject.partition(".")
     if verb in ("read", "write") and area in AREAS and (not dot or (area == "resources" and narrower)):
         return text
-    raise TidingsError(Code.VALIDATION_FAILED, f"{text} is no scope.")
+    raise TidingsError(
+        Code.VALIDATION_FAILED,
+        f"{text} is no scope: one is <area>:read or <area>:write, of {', '.join(sorted(AREAS))}; "
+        "resources.<type>:read is of one type.",
+    )
 
 
 def allows(granted: frozenset[str], wanted: str) -> bool:

@@ -31,6 +31,7 @@ def test_what_names_no_area_or_verb_is_refused(text: str) -> None:
         parse(text)
     assert caught.value.code is Code.VALIDATION_FAILED
     assert text in caught.value.detail
+    assert "channels, events, " in caught.value.detail, "it names those that there are"
 
 
 @pytest.mark.parametrize(
