@@ -18,6 +18,7 @@ from adapters.embedded.descriptors import ENOUGH, LEAST
 from adapters.embedded.folder import FREE_BYTES_MIN, DataFolder
 from adapters.embedded.ports import claimed
 from adapters.embedded.postgres import EmbeddedPostgres
+from adapters.embedded.program import left_over
 from adapters.http.client import Client
 from adapters.redis.client import Cache
 from adapters.schemas import load_catalog
@@ -122,8 +123,12 @@ async def _programs(settings: Settings) -> str:
 
 async def _ports(settings: Settings) -> str:
     where = settings.installation
-    if holder := DataFolder(where.data_dir).holder:
+    folder = DataFolder(where.data_dir)
+    if holder := folder.holder:
         return f"held by `tidings up` (process {holder})"
+    records = sorted(folder.run.glob("*.pid"))
+    if left := [f"{one.stem} (process {found.pid})" for one in records if (found := left_over(one))]:
+        return f"an earlier run left {', '.join(left)}: the next start ends that first"
     ports = {"api": where.api_port, "WebSocket": where.websocket_port, "streams": where.streams_port}
     bind = require_one_machine(settings).installation.bind
     with claimed(where.host, {"the edge": where.port}), claimed(bind, ports, variable="TIDINGS_BIND"):

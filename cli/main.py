@@ -85,7 +85,7 @@ def deploy(
 @app.command()
 def tail(
     channel: str,
-    since: Annotated[int | None, typer.Option(help="Begin after this offset, instead of now.")] = None,
+    since: Annotated[int | None, typer.Option(min=0, help="Begin after this offset, not now.")] = None,
 ) -> None:
     """Print a channel's publications as they come, until Ctrl-C."""
     from cli.tail import tail as work

@@ -97,7 +97,9 @@ class Authenticator:
         if not authorization:
             raise TidingsError(Code.UNAUTHENTICATED)
         if not authorization[: len(_BEARER)].lower() == _BEARER:
-            raise TidingsError(Code.CREDENTIAL_INVALID)
+            raise TidingsError(
+                Code.CREDENTIAL_INVALID, "The scheme is Bearer: send Authorization: Bearer <API key>."
+            )
         return await self.api_key(authorization[len(_BEARER) :].strip())
 
     async def api_key(self, text: str) -> Principal:

@@ -49,13 +49,20 @@ def read_query(raw: bytes, known: frozenset[str] | None) -> dict[str, str]:
         name, value = decoded(before, plus=True), decoded(after, plus=True)
         shown = name[:NAME_CHARACTERS_MAX]
         if known is not None and name not in known:
-            raise TidingsError(Code.UNKNOWN_PARAMETER, "There is no such parameter.", parameter=shown)
+            raise TidingsError(Code.UNKNOWN_PARAMETER, _there_are(known), parameter=shown)
         if name in query:
             raise TidingsError(Code.UNKNOWN_PARAMETER, "The parameter was sent twice.", parameter=shown)
         query[name] = value
         if len(query) > PARAMETERS_MAX:
             raise TidingsError(Code.UNKNOWN_PARAMETER, f"At most {PARAMETERS_MAX} parameters.")
     return query
+
+
+def _there_are(known: frozenset[str]) -> str:
+    """Name the parameters that exist: a handful, since the code lists them."""
+    if not known:
+        return "There is no such parameter, and no other here."
+    return f"There is no such parameter; here are {', '.join(sorted(known))}."
 
 
 def decoded(raw: bytes, *, plus: bool = False) -> str:

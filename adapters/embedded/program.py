@@ -131,19 +131,24 @@ class Program:
             raise StartError(f"{self.name} ended at once; its log {self.log_file} says: {self.log_tail()}")
 
 
-def end_left_over(record: Path) -> int | None:
-    """End the process that an earlier run wrote down, if it still is the same one, and return its pid."""
+def left_over(record: Path) -> psutil.Process | None:
+    """Return the process that an earlier run wrote down, if it still is the same one."""
     try:
         noted = json.loads(record.read_text())
         process = psutil.Process(noted["pid"])
         same = abs(process.create_time() - noted["created"]) < 1.0
     except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
-        record.unlink(missing_ok=True)
         return None
-    if same:
+    return process if same else None
+
+
+def end_left_over(record: Path) -> int | None:
+    """End the process that an earlier run wrote down, if it still is the same one, and return its pid."""
+    process = left_over(record)
+    if process is not None:
         _end([process, *process.children(recursive=True)])
     record.unlink(missing_ok=True)
-    return process.pid if same else None
+    return None if process is None else process.pid
 
 
 def kill_all(processes: Collection[psutil.Process], timeout_s: float) -> None:

@@ -69,7 +69,7 @@ class Client:
             async with self._open.request(method, url, json=body, headers=sent, timeout=timeout) as answer:
                 shown = await _json(answer)
                 if answer.status >= 400:  # noqa: PLR2004 (HTTP's name for failures)
-                    raise AnswerError(f"{shown.get('code', answer.status)}: {shown.get('detail', '')}")
+                    raise AnswerError(_said(answer.status, shown))
                 return shown
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"{self._url} does not answer: {error}") from error
@@ -107,6 +107,14 @@ class Client:
                     raise AnswerError(f"The connection was closed with {socket.close_code}.")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"{url} does not answer: {error}") from error
+
+
+def _said(status: int, problem: dict[str, Any]) -> str:
+    """Return a problem in one line, with what it says of each field and parameter."""
+    faults = (
+        f"{one.get('pointer') or one.get('parameter')}: {one['detail']}" for one in problem.get("errors", ())
+    )
+    return " ".join((f"{problem.get('code', status)}:", problem.get("detail", ""), *faults))
 
 
 async def _json(answer: aiohttp.ClientResponse) -> Any:

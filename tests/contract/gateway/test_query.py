@@ -29,6 +29,14 @@ def test_unknown_and_repeated_parameters_are_refused(raw: bytes) -> None:
     assert refusal(raw, frozenset({"a"})) is Code.UNKNOWN_PARAMETER
 
 
+@pytest.mark.parametrize(
+    ("known", "said"), [({"limit", "after"}, "here are after, limit."), (set(), "no other here.")]
+)
+def test_in_place_of_an_unknown_parameter_those_that_exist_are_named(known: set[str], said: str) -> None:
+    with pytest.raises(TidingsError, match=said):
+        read_query(b"b=1", frozenset(known))
+
+
 def test_parameters_end_at_their_limit() -> None:
     names = [b"a%d" % number for number in range(PARAMETERS_MAX + 1)]
     assert len(read_query(b"&".join(names[:-1]), None)) == PARAMETERS_MAX

@@ -118,6 +118,8 @@ def test_credentials_are_checked_before_anything_else_and_never_shown(database_u
                 is_problem(answer, 401, "credential_invalid")
                 assert answer.headers["www-authenticate"] == 'Bearer realm="tidings", error="invalid_token"'
                 assert wrong.encode() not in answer.raw
+                is_bearer = header.startswith("Bearer ")
+                assert ("Authorization: Bearer" in answer.body["detail"]) is not is_bearer, header
             unknown = "tdg_test_frltGemFCz2wyaPn8EXmNdxHNVLMlv3tiuti"
             is_problem(await api.call("GET", "/v1/rooms", key=unknown), 401, "credential_invalid")
             assert (
