@@ -32,11 +32,7 @@ class Installation(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="TIDINGS_")
 
-    data_dir: Path = Field(
-        default=Path(".tidings"),
-        description="What `tidings up` keeps: data, keys, its logs. Ray's files and logs, and sockets whose "
-        "paths would be too long here, are in `/tmp/tidings-<uid>-<hash of the folder>[-ray]`.",
-    )
+    data_dir: Path = Field(default=Path(".tidings"), description="Data, keys, logs; Ray's are in `/tmp`.")
     host: str = Field(default="127.0.0.1", description="Address that the edge listens on.")
     port: int = Field(
         default=8000, ge=1, le=65_500, description="Port of the edge; +10 api, +11 WebSocket, +12 streams."
