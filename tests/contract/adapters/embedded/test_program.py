@@ -14,7 +14,7 @@ import pytest
 
 from adapters.clock import SystemClock
 from adapters.embedded.errors import StartError
-from adapters.embedded.program import Program, end_left_over, kill_all
+from adapters.embedded.program import Program, end_left_over, kill_all, left_over
 from adapters.embedded.supervisor import Supervisor
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
@@ -81,6 +81,8 @@ def test_a_left_over_is_ended_by_its_own_pid_and_nobody_elses(folder: Path) -> N
             (folder / "b.pid").write_text(json.dumps({"pid": another.pid, "created": born - 100}))
             (folder / "c.pid").write_text("nonsense")
             records = sorted(folder.glob("*.pid"))
+            assert [one and one.pid for one in map(left_over, records)] == [ours.pid, None, None]
+            assert ours.poll() is None
             assert [end_left_over(record) for record in records] == [ours.pid, None, None]
             assert not psutil.pid_exists(ours.pid)
             assert another.poll() is None
