@@ -109,6 +109,17 @@ def test_doctor_gives_the_last_words_of_what_ended(tmp_path: Path) -> None:
     assert "backend.log: no space left" in shown
 
 
+def test_doctor_knows_what_an_earlier_run_left_and_the_next_start_ends(
+    tmp_path: Path, system: Running
+) -> None:
+    (tmp_path / "run").mkdir()
+    edge = next(one for one in system.members() if one.name() == "haproxy")
+    record = json.dumps({"pid": edge.pid, "created": edge.create_time()})
+    (tmp_path / "run" / "edge.pid").write_text(record)
+    shown = command(tmp_path, "doctor", code=1, TIDINGS_PORT=str(system.port))
+    assert f"✓ ports: an earlier run left edge (process {edge.pid}): the next start ends that first" in shown
+
+
 def test_a_key_is_made_used_listed_and_revoked(system: Running, tidings: Callable[..., str]) -> None:
     shown = tidings(
         "keys", "create", "for a test", "--scope", "events:read", "--scope", "channels:read",
@@ -149,10 +160,24 @@ def test_an_organization_or_key_that_there_is_not_is_named(
 
 
 @pytest.mark.parametrize(
-    "wrong", [("-o", "org_nonsense"), ("-o", "org_00000000000000000000000000"), ("--scope", "nothing:much")]
+    ("wrong", "said"),
+    [
+        (("-o", "org_nonsense"), "`tidings orgs list` shows all"),
+        (("-o", "org_00000000000000000000000000"), "`tidings orgs list` shows all"),
+        (("--scope", "nothing:much"), "channels, events, "),
+    ],
 )
-def test_what_no_key_can_be_for_is_one_sentence(tidings: Callable[..., str], wrong: tuple[str, ...]) -> None:
-    assert tidings("keys", "create", *wrong, code=1).startswith("Tidings can't do this: ")
+def test_what_no_key_can_be_for_is_one_sentence(
+    tidings: Callable[..., str], wrong: tuple[str, ...], said: str
+) -> None:
+    sentence = tidings("keys", "create", *wrong, code=1)
+    assert sentence.startswith("Tidings can't do this: ")
+    assert said in sentence
+
+
+def test_what_tail_and_publish_are_given_wrongly_is_named(tidings: Callable[..., str]) -> None:
+    assert "--since" in tidings("tail", "news", "--since", "-4", code=2)
+    assert "channel: A channel's name has 1 to 255" in tidings("publish", "ü", "1", code=1)
 
 
 def test_an_organization_made_by_the_command_line_works(system: Running, tidings: Callable[..., str]) -> None:

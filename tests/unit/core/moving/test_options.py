@@ -129,6 +129,5 @@ def test_a_value_that_no_option_can_have_stands_against_the_move(option: str, va
 def test_an_expression_that_is_none_stands_against_the_move() -> None:
     source = source_with(channel_regex="(")
     assert options_of(source, AT, "").channel_regex == "("
-    assert [refusal.partition(" - ")[0] for refusal in source.refusals] == [
-        f"{AT}.channel_regex: No regular expression, or one that takes too much memory; RE2's syntax, no look-around."
-    ]
+    (refusal,) = source.refusals
+    assert refusal.startswith(f"{AT}.channel_regex: No regular expression, or one that takes too much memory")
