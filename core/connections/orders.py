@@ -41,11 +41,16 @@ class Who(Wire, frozen=True):
 
 
 class Disconnect(Wire, frozen=True, tag="disconnect"):
-    """End connections with a code; an empty reason stands for the code's own text."""
+    """End connections with a code; an empty reason stands for the code's own text.
+
+    `newest`: the client that wants to be its user's only one. Its order does not end those whose own comes
+    behind it.
+    """
 
     who: Who
     code: int
     reason: str = ""
+    newest: str = ""
 
 
 class Unsubscribe(Wire, frozen=True, tag="unsubscribe"):

@@ -49,6 +49,7 @@ class Clients:
         self._clients: dict[str, Client] = {}
         self._sessions: dict[str, Client] = {}
         self._seats: dict[Feed, Seats[Client]] = {}
+        self._contenders: set[str] = set()
         self._journal = structlog.get_logger()
 
     def __len__(self) -> int:
@@ -63,6 +64,7 @@ class Clients:
     def remove(self, client: Client) -> None:
         """Forget one whose transport ended."""
         self._clients.pop(client.client_id, None)
+        self._contenders.discard(client.client_id)
         if client.session:
             self._sessions.pop(client.session, None)
 
@@ -82,6 +84,17 @@ class Clients:
         seats.leave(client.seat, client)
         if not seats:
             del self._seats[feed]
+
+    def contend(self, client_id: str) -> None:
+        """A client wants to be its user's only one: until its order comes back, no such order ends it.
+
+        One owner puts all of them in order, so that of those who come at once the last one stays.
+        """
+        self._contenders.add(client_id)
+
+    def settled(self, client_id: str) -> None:
+        """Its order came back, or never will."""
+        self._contenders.discard(client_id)
 
     def all(self) -> list[Client]:
         """Return all of them."""
@@ -134,8 +147,11 @@ class Clients:
             self._journal.exception("order.unread")  # of a process of another version
 
     def _carry_out(self, feed: Feed, order: Order) -> None:
-        who = order.who
-        for client in self._meant(feed, who):
+        newest = order.newest if isinstance(order, Disconnect) else ""
+        self.settled(newest)
+        for client in self._meant(feed, order.who):
+            if newest and client.client_id in self._contenders:
+                continue
             connection = client.connection
             match order:
                 case Disconnect(code=code, reason=reason):

@@ -64,6 +64,14 @@ class Registry(Protocol):
         """It leaves."""
         ...
 
+    def contend(self, client_id: str) -> None:
+        """It wants to be its user's only one."""
+        ...
+
+    def settled(self, client_id: str) -> None:
+        """It is known where it stands among those who want that."""
+        ...
+
     def __len__(self) -> int:
         """How many there are."""
         ...

@@ -13,6 +13,8 @@ from gateway.realtime.participant import Participant
 
 AGAIN_S: Final = 0.2
 """Within which those who were too many at the same moment come again, each at a moment of its own."""
+BACK_S: Final = 1.0
+"""An order that is answered comes back before, or is lost."""
 MARK: Final = "\x00user:"
 """Connections are counted where presence is kept, under names that no channel can have."""
 
@@ -29,7 +31,8 @@ async def admit_user(
         return True
     personal = options.user_personal_channel
     if personal.enabled and personal.single_connection:
-        _end_others(client, feed, principal.id)
+        client.replica.clients.contend(client.client_id)
+        client.replica.tasks.spawn("end_others", _end_others(client, feed, principal.id))
     if not options.connections_per_user_max:
         return True
     if await _is_counted(client, feed, principal.id, options.connections_per_user_max):
@@ -54,11 +57,14 @@ async def _is_counted(client: Participant, feed: Feed, user: str, most: int) -> 
     return count.clients <= most
 
 
-def _end_others(client: Participant, feed: Feed, user: str) -> None:
-    replica = client.replica
-    order = Disconnect(Who(user, spared=frozenset({client.client_id})), CONNECTION_LIMIT)
+async def _end_others(client: Participant, feed: Feed, user: str) -> None:
+    replica, client_id = client.replica, client.client_id
+    order = Disconnect(Who(user, spared=frozenset({client_id})), CONNECTION_LIMIT, newest=client_id)
     word = Publish(("",), encode_order(order), ephemeral=True, kind=ORDER)
-    replica.submit(Command(feed.organization_id, replica.entropy.id(), word, replica.deadline_ms))
+    command = Command(feed.organization_id, replica.entropy.id(), word, replica.deadline_ms)
+    await replica.writer.submit(command)
+    await replica.clock.sleep(BACK_S)
+    replica.clients.settled(client_id)
 
 
 def uncount(client: Participant, feed: Feed) -> None:

@@ -6,13 +6,14 @@ import msgspec
 
 from core.channels.namespace import ChannelRules, ClientOptions, PersonalChannel
 from core.connections.frames import PresenceCount
+from core.streams.event import EphemeralPublication
 from tests.helpers.cache import cache_server
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
 from tests.helpers.meeting import Meeting
-from tests.helpers.memory_log import Gate
+from tests.helpers.memory_log import Gate, MemoryLog
 from tests.helpers.realtime import Realtimes, Speaker, realtime_of
-from tests.helpers.replica import token_of, turns
+from tests.helpers.replica import MemoryReplica, token_of, turns
 
 
 async def choose(realtimes: Realtimes, **options: Any) -> None:
@@ -96,6 +97,63 @@ def test_without_a_cache_nobody_is_refused(database_url: str) -> None:
             ann = realtimes.token("ann")
             async with Speaker(realtimes.url, ann), Speaker(realtimes.url, ann) as second:
                 assert "history" in await second.ask({"id": 2, "history": {"channel": "news"}})
+
+    run(scenario())
+
+
+class Mail(MemoryLog):
+    """A log that gives orders back when the test says so, as an owner elsewhere does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.orders: list[EphemeralPublication] = []
+
+    def whisper(self, publication: EphemeralPublication) -> None:
+        self.orders.append(publication)
+
+    def deliver(self) -> None:
+        """Give the next one back."""
+        super().whisper(self.orders.pop(0))
+
+
+SINGLE = ChannelRules(
+    clients=ClientOptions(user_personal_channel=PersonalChannel(enabled=True, single_connection=True))
+)
+
+
+def test_of_those_that_come_at_once_where_there_is_to_be_one_the_last_stays() -> None:
+    # Each ended all others, and no client comes back by itself after that code: the user had none.
+    async def scenario() -> None:
+        log = Mail()
+        replica = MemoryReplica(log, rules=SINGLE)
+        three = [replica.connect(token=token_of("ann"))[1] for _ in range(3)]
+        await turns(10)
+        assert len(log.orders) == 3
+        expected = [[[], [], []], [[3504], [], []], [[3504], [3504], []]]
+        for codes in expected:
+            log.deliver()
+            assert [socket.codes for socket in three] == codes
+        _, fourth = replica.connect(token=token_of("ann"))
+        await turns(10)
+        log.deliver()
+        assert (three[2].codes, fourth.codes) == ([3504], [])
+
+    run(scenario())
+
+
+def test_whose_own_order_is_lost_is_ended_by_the_next_one() -> None:
+    async def scenario() -> None:
+        log = Mail()
+        replica = MemoryReplica(log, rules=SINGLE)
+        first, socket = replica.connect(token=token_of("ann"))
+        await turns(10)
+        log.orders.clear()
+        replica.clock.gate.open_all()
+        await turns(5)
+        replica.connect(token=token_of("ann"))
+        await turns(10)
+        log.deliver()
+        assert (socket.codes, first.connection.is_closed) == ([3504], True)
 
     run(scenario())
 
