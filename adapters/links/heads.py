@@ -24,7 +24,7 @@ class HeadRequests:
         self._ask = ask
         self._tasks = tasks
         self._deadline_s = deadline_s
-        self._waiting: dict[bytes, list[asyncio.Future[Head]]] = {}
+        self._waiting: dict[bytes, set[asyncio.Future[Head]]] = {}
         self._asking: set[bytes] = set()
 
     async def head(self, organization_id: bytes) -> Head:
@@ -35,7 +35,8 @@ class HeadRequests:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Head] = loop.create_future()
-        self._waiting.setdefault(organization_id, []).append(future)
+        waiting = self._waiting.setdefault(organization_id, set())
+        waiting.add(future)
         if organization_id not in self._asking:
             self._asking.add(organization_id)
             self._tasks.spawn("head", self._serve(organization_id))
@@ -44,6 +45,7 @@ class HeadRequests:
             return await future
         finally:
             timer.cancel()
+            waiting.discard(future)  # an owner may be away for long: who gave up meanwhile is not kept
 
     async def _serve(self, organization_id: bytes) -> None:
         try:
@@ -52,7 +54,7 @@ class HeadRequests:
         finally:
             self._asking.discard(organization_id)
 
-    async def _answer(self, organization_id: bytes, waiting: list[asyncio.Future[Head]]) -> None:
+    async def _answer(self, organization_id: bytes, waiting: set[asyncio.Future[Head]]) -> None:
         try:
             head = await self._ask(organization_id)
         except TidingsError as error:

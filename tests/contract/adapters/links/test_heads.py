@@ -1,6 +1,8 @@
 """Who shares a question for a head, and who must not."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -80,6 +82,34 @@ def test_a_head_that_nobody_tells_is_unavailable_at_its_deadline() -> None:
         with pytest.raises(TidingsError) as refusal:
             await heads.head(ORG)
         assert refusal.value.code is Code.UNAVAILABLE
+        await tasks.close()
+
+    run(scenario())
+
+
+def test_whoever_gave_up_is_kept_by_nobody_however_long_the_owner_is_away() -> None:
+    class Request:
+        """What a caller holds while it waits."""
+
+    async def scenario() -> None:
+        tasks, questions, requests = Tasks("test"), Questions(), list[weakref.ref[Request]]()
+        heads = HeadRequests(questions.ask, tasks, 0.05)
+
+        async def ask() -> None:
+            request = Request()
+            requests.append(weakref.ref(request))
+            with pytest.raises(TidingsError):
+                await heads.head(ORG)
+
+        first = asyncio.create_task(ask())
+        await until(lambda: questions.asked)
+        await asyncio.gather(first, *(ask() for _ in range(10)))
+        del first
+        gc.collect()
+        assert [request() for request in requests] == [None] * 11
+        questions.answers.put_nowait(1)
+        questions.answers.put_nowait(2)
+        assert (await heads.head(ORG)).seq == 2
         await tasks.close()
 
     run(scenario())
