@@ -140,10 +140,9 @@ class StreamPartition:
         """Tell callers in this process whose deadline has passed; those behind a link are told there."""
         now = self._clock.monotonic()
         late = [p for p in self._in_flight.values() if p.deadline <= now and p.source is None]
-        begun = {id(pending) for pending in self._batch}
         for pending in late:
             if not pending.outcome.done():
-                outcome = Unknown("Not decided before the deadline.") if id(pending) in begun else _LATE
+                outcome = Unknown("Not decided before the deadline.") if pending.begun else _LATE
                 pending.outcome.set_result(outcome)
 
     def head(self, organization_id: bytes) -> Awaitable[Head | None]:
@@ -291,6 +290,7 @@ class StreamPartition:
             if pending.deadline <= now:
                 self._settle(pending, _LATE)
             else:
+                pending.begun = True
                 batch.append(pending)
         return batch
 

@@ -13,13 +13,14 @@ COMMAND_BYTES = 200
 
 @dataclass(slots=True)
 class Pending:
-    """One command on its way, and everybody who waits for it."""
+    """One command on its way, and everybody who waits for it. `begun`: it may take effect from now on."""
 
     command: Command
     outcome: asyncio.Future[Outcome]
     source: object
     deadline: float
     size_bytes: int
+    begun: bool = False
 
 
 def size_of(operation: Operation) -> int:

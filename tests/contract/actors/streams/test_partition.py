@@ -26,6 +26,7 @@ KILL_OWNERS = """
 """
 ROW = "SELECT owner, epoch, lease_until FROM partitions WHERE partition_id = 0"
 HOLD_HEADS = "SELECT FROM stream_heads FOR UPDATE"  # an append waits there
+HOLD_CHANNELS = "LOCK channel_heads IN ACCESS EXCLUSIVE MODE"  # what a batch reads first waits there
 WAITING = """
     SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
 """
@@ -456,6 +457,25 @@ def test_a_caller_in_this_process_hears_by_his_deadline(database_url: str) -> No
             assert code_of(await linked) == "deadline_exceeded"
             committed(await here.submit(publish(org, "a")))
             assert len(await here.seqs_in_log()) == 2
+
+    run(scenario())
+
+
+def test_nobody_hears_that_nothing_happened_of_what_is_written_all_the_same(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url) as here:
+            async with here.admin.transaction():
+                await here.admin.execute(HOLD_CHANNELS)
+                begun = here.partition.submit(within(org, Publish(("a",), b"1"), 50), None)
+                await here.until_it_waits()
+                async with asyncio.timeout(5):
+                    while not begun.done():
+                        here.partition.expire()
+                        await asyncio.sleep(0.01)
+            committed(await here.submit(publish(org, "b")))
+            assert len(await here.seqs_in_log()) == 2
+            assert isinstance(begun.result(), Unknown)
 
     run(scenario())
 
