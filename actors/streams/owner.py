@@ -232,7 +232,7 @@ class StreamOwner:
             refusal = Refused(Code.UNAVAILABLE.value)
         for command, source, future in self._unrouted.pop(organization_id):
             if refusal is not None:
-                future.set_result(refusal)
+                _give(future, refusal)
             else:
                 settled = self._submit(partition_id, command, source)
                 settled.add_done_callback(functools.partial(_pass_on, future))
@@ -253,7 +253,7 @@ class StreamOwner:
         """Drop what a lost link has queued: it will never take effect (rule R13)."""
         for line in self._unrouted.values():
             for _, _, future in [waiting for waiting in line if waiting[1] is source]:
-                future.set_result(Unknown("The link was lost before the command began."))
+                _give(future, Unknown("The link was lost before the command began."))
             line[:] = [waiting for waiting in line if waiting[1] is not source]
         for partition in self._partitions.values():
             partition.forget(source)
@@ -301,5 +301,9 @@ class StreamOwner:
 
 
 def _pass_on(waiting: asyncio.Future[Outcome], settled: asyncio.Future[Outcome]) -> None:
-    if not waiting.done():
-        waiting.set_result(settled.result())
+    _give(waiting, settled.result())
+
+
+def _give(waiting: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not waiting.done():  # its caller may have gone away
+        waiting.set_result(outcome)

@@ -66,6 +66,22 @@ def test_numbers_are_contiguous_per_organization_and_channel(database_url: str) 
     run(scenario())
 
 
+def test_who_went_away_while_the_partition_is_looked_up_holds_up_nobody_behind_it(database_url: str) -> None:
+    async def scenario() -> None:
+        org, nobody = await make_organization(database_url), ENTROPY.id()
+        async with owner_of(database_url) as owner:
+            for one in (nobody, org):
+                gone, lost, waiting = (owner.submit(publish(one, "a"), source) for source in (None, "l", None))
+                gone.cancel()
+                lost.cancel()
+                owner.forget("l")
+                async with asyncio.timeout(5):
+                    outcome = await waiting
+                assert (refused(outcome).code == "not_found") if one is nobody else committed(outcome)
+
+    run(scenario())
+
+
 def test_an_owner_that_restarts_goes_on_where_it_stopped(database_url: str) -> None:
     async def scenario() -> None:
         org = await make_organization(database_url)
