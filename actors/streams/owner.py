@@ -277,7 +277,11 @@ class StreamOwner:
 
     async def head(self, organization_id: bytes) -> Head:
         """Return a head that covers everything acknowledged before this call (`core.ports.LiveFeed`)."""
-        head = await (await self._owned(organization_id)).head(organization_id)
+        try:
+            async with asyncio.timeout(self._settings.request_deadline_ms / 1000):
+                head = await (await self._owned(organization_id)).head(organization_id)
+        except TimeoutError:
+            raise TidingsError(Code.UNAVAILABLE) from None
         if head is None:
             raise TidingsError(Code.NOT_FOUND)
         return head

@@ -98,7 +98,7 @@ class StreamPartition:
         self._batch: list[Pending] = []
         """What may be on its way to the log: nobody can say that it had no effect."""
         self._wake = asyncio.Event()
-        self._questions = Questions(self._wake.set)
+        self._questions = Questions(self._wake.set, settings.queue_commands_max)
         self._stopping = False
         self._renew_at = 0.0
         self._database_ahead_s = 0.0

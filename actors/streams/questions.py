@@ -33,10 +33,12 @@ class Questions:
 
     Args:
         on_asked: called when there is one more.
+        waiting_max: past it `capacity_reduced`; who gave up counts until the database answers.
     """
 
-    def __init__(self, on_asked: Callable[[], None]) -> None:
+    def __init__(self, on_asked: Callable[[], None], waiting_max: int) -> None:
         self._on_asked = on_asked
+        self._waiting_max = waiting_max
         self._heads: list[tuple[bytes, asyncio.Future[Head | None]]] = []
         self._searches: list[tuple[bytes, bytes, asyncio.Future[Outcome | None]]] = []
 
@@ -50,6 +52,7 @@ class Questions:
 
     def head(self, organization_id: bytes) -> Awaitable[Head | None]:
         """Ask for a head; None is the answer when there is no such organization."""
+        self._require_room()
         future: asyncio.Future[Head | None] = asyncio.get_running_loop().create_future()
         self._heads.append((organization_id, future))
         self._on_asked()
@@ -57,10 +60,15 @@ class Questions:
 
     def find(self, organization_id: bytes, event_id: bytes) -> Awaitable[Outcome | None]:
         """Ask what became of a command; None is the answer when it is not in the log."""
+        self._require_room()
         future: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         self._searches.append((organization_id, event_id, future))
         self._on_asked()
         return future
+
+    def _require_room(self) -> None:
+        if len(self._heads) + len(self._searches) >= self._waiting_max:
+            raise TidingsError(Code.CAPACITY_REDUCED)
 
     async def answer_heads(
         self, log: Log, partition_id: int, epoch: int, memory: Memory, asked: int, *, is_proved: bool

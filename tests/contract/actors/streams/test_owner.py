@@ -4,7 +4,9 @@ import asyncio
 
 import asyncpg
 import orjson
+import pytest
 
+from core.errors import Code, TidingsError
 from core.streams.append import REFERRERS_MAX
 from core.streams.command import Atomic, Condition, Create, Delete, Item, Patch, Publish, Put, Target
 from core.streams.event import EphemeralPublication, Head, LiveBatch
@@ -78,6 +80,24 @@ def test_who_went_away_while_the_partition_is_looked_up_holds_up_nobody_behind_i
                 async with asyncio.timeout(5):
                     outcome = await waiting
                 assert (refused(outcome).code == "not_found") if one is nobody else committed(outcome)
+
+    run(scenario())
+
+
+def test_a_head_that_the_database_does_not_confirm_in_time_is_unavailable(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        admin = await asyncpg.connect(database_url)
+        async with owner_of(database_url, settings=Log(request_deadline_ms=200)) as owner:
+            assert (await owner.head(org)).seq == 0
+            async with admin.transaction():
+                await admin.execute("LOCK partitions IN ACCESS EXCLUSIVE MODE")
+                async with asyncio.timeout(2):
+                    with pytest.raises(TidingsError) as refusal:
+                        await owner.head(org)
+                assert refusal.value.code is Code.UNAVAILABLE
+            assert (await owner.head(org)).seq == 0
+        await admin.close()
 
     run(scenario())
 

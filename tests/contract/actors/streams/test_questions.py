@@ -7,6 +7,7 @@ import pytest
 from core.errors import TidingsError
 from core.streams.event import Head
 from core.streams.outcome import Committed
+from settings import Log
 from tests.contract.actors.streams.test_partition import (
     KILL_OWNERS,
     Hall,
@@ -100,5 +101,22 @@ def test_questions_wait_while_the_database_is_away_and_are_answered_after(databa
                 heads = await asyncio.gather(*asked)
                 assert [head.seq for head in heads if head is not None] == [int(one == org)] * 3
                 assert committed(await found) == done
+
+    run(scenario())
+
+
+def test_more_questions_than_commands_may_wait_are_refused(database_url: str) -> None:
+    async def scenario() -> None:
+        org = await make_organization(database_url)
+        async with desk(database_url, log=Log(queue_commands_max=2)) as here:
+            await here.partition.head(org)
+            async with here.admin.transaction():
+                await here.admin.execute("LOCK partitions IN ACCESS EXCLUSIVE MODE")
+                waiting = [asyncio.ensure_future(here.partition.head(org)) for _ in range(2)]
+                for ask in (here.partition.head, lambda org: here.partition.find(org, bytes(16))):
+                    with pytest.raises(TidingsError) as raised:
+                        await ask(org)
+                    assert raised.value.code.value == "capacity_reduced"
+            assert {head.seq for head in await asyncio.gather(*waiting) if head is not None} == {0}
 
     run(scenario())
