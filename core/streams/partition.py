@@ -122,7 +122,8 @@ class _Batch:
         if isinstance(operation, Atomic):
             return self._atomic(command, operation, stream)
         if isinstance(operation, Claim):
-            return Committed("claimed", b"", stream.state.last_seq, stream.state.epoch, self._now)
+            state, note = stream.state, operation.note
+            return Committed("claimed", b"", state.last_seq, state.epoch, self._now, document=note)
         result = self._changes(command, stream.view).decide(operation)
         self._check_channels(command, result.drafts, stream.view)
         return self._write(command, command.event_id, result, stream, stream.view)

@@ -19,10 +19,11 @@ from core.instants import DAY, MICROSECONDS, Instant, format_instant, parse_inst
 from core.ports import Clock
 from core.resources.document import FieldFault, invalid, pointer_to, read_document, without_nulls
 from core.resources.typed import typed
-from core.streams.command import Publish
+from core.streams.command import Claim, Publish
 from core.streams.outcome import Outcome
-from gateway.api.call import JSON, PRIVATE, Answer, Call, Endpoint, Route
-from gateway.api.outcomes import committed
+from gateway.api.call import JSON, PRIVATE, Answer, Call, Endpoint, Header, Route
+from gateway.api.idempotency import fingerprint, key_of
+from gateway.api.outcomes import REPLAYED, committed
 from gateway.api.writing import Writing
 from gateway.auth import Authenticator
 
@@ -85,7 +86,8 @@ class OwnTokens:
     """Serves `/v1/connection_tokens` and `/v1/organization/token_keys`.
 
     A token is made and kept nowhere: the same request makes another one. The other writes have one effect
-    however often they are repeated, so that a repeated key needs no stored answer.
+    however often they are repeated, so that a repeated key needs no stored answer, but for the moment up to
+    which tokens are taken back.
 
     Args:
         store: what organizations brought along and took back.
@@ -179,7 +181,9 @@ class OwnTokens:
         if wanted.client is not None or wanted.session is not None:
             return await self._end(call, wanted)
         now = self._clock.now()
-        before = now if wanted.issued_before is None else _instant(wanted.issued_before, now)
+        until = None if wanted.issued_before is None else _instant(wanted.issued_before, now)
+        now, headers = await self._first_asked(call, now)
+        before = now if until is None else until
         revocation = Revocation(wanted.user, before, wanted.token_id or "")
         expires_at = Instant(max(now, before) + wanted.keep_s * MICROSECONDS)
         if not await self._store.revoke(call.organization_id, revocation, expires_at, self._revocations_max):
@@ -194,7 +198,19 @@ class OwnTokens:
             "issued_before": format_instant(before),
             "expires_at": format_instant(expires_at),
         }
-        return Answer(200, orjson.dumps(shown))
+        return Answer(200, orjson.dumps(shown), headers)
+
+    async def _first_asked(self, call: Call, now: Instant) -> tuple[Instant, tuple[Header, ...]]:
+        """Return when this was asked for first, and what tells that it was before.
+
+        Else a repeat would take back what its user was given since.
+        """
+        key = key_of(call.headers)
+        if not key:
+            return now, ()
+        claim = self._writing.submit(call, Claim(b"%d" % now), key=key, fingerprint=fingerprint(call))
+        claimed = committed(await claim)
+        return Instant(int(claimed.document or now)), (REPLAYED,) if claimed.replayed else ()
 
     async def _end(self, call: Call, wanted: _Revocation) -> Answer:
         if wanted.issued_before is not None or wanted.token_id is not None:

@@ -181,6 +181,40 @@ def test_a_user_taken_back_is_out_and_a_new_token_lets_him_in_again(database_url
     run(scenario())
 
 
+def test_a_repeated_revocation_takes_back_what_the_first_did_and_no_more(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            first = await api.post(REVOKE, {"user": "ann"}, idempotency_key="k")
+            new = await made(api, user="ann")
+            again = await api.post(REVOKE, {"user": "ann"}, idempotency_key="k")
+            assert (again.status, again.raw) == (200, first.raw)
+            assert (first.headers.get("idempotent-replayed"), again.headers["idempotent-replayed"]) == (
+                None,
+                "true",
+            )
+            assert (await enter(api, new)).id == "ann"
+            other = await api.post(REVOKE, {"user": "bob"}, idempotency_key="k")
+            assert (other.status, other.code) == (422, "idempotency_mismatch")
+            assert (await api.post(REVOKE, {"user": "ann"})).status == 200
+            assert await is_refused(api, new)
+            key = (await api.another("tokens:write"))[1]
+            assert (await api.call("POST", REVOKE, {"user": "bob"}, key=key, idempotency_key="k")).status == 200
+
+    run(scenario())
+
+
+def test_a_revocation_that_is_none_uses_up_no_key(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            bad = {"user": "ann", "issued_before": "yesterday"}
+            assert (await api.post(REVOKE, bad, idempotency_key="k")).status == 422
+            assert (await api.post(REVOKE, {"user": "ann"}, idempotency_key="k")).status == 200
+            answer = await api.post(REVOKE, {"user": "ann"}, idempotency_key="no key")
+            assert (answer.status, answer.code) == (400, "idempotency_key_invalid")
+
+    run(scenario())
+
+
 def test_one_token_is_taken_back_alone(database_url: str) -> None:
     async def scenario() -> None:
         async with rest_of(database_url) as api:

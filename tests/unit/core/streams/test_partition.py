@@ -86,6 +86,11 @@ def test_a_claim_uses_up_its_key_and_changes_nothing() -> None:
     assert (list(ledger.keys), ledger.events[ORG]) == ([(ORG, "k")], [])
 
 
+def test_a_repeated_claim_is_told_the_note_of_the_first() -> None:
+    ledger = Ledger()
+    assert [committed(ledger.one(Claim(note), key="k")).document for note in (b"1", b"2")] == [b"1", b"1"]
+
+
 def test_what_is_not_stored_moves_no_position() -> None:
     ledger = Ledger()
     ledger.write([publish("a")])
