@@ -9,8 +9,11 @@ import orjson
 from adapters.postgres.tokens import TokenStore
 from core.auth.jwt import TOKEN_BYTES_MAX, write_jwt
 from core.auth.override import OverrideClaim
+from core.auth.principal import Organization
 from core.auth.revocation import Revocation
-from core.auth.token_keys import read_token_keys, shown_token_keys
+from core.auth.token_keys import TokenKeys, read_token_keys, shown_token_keys
+from core.auth.tokens import connection_claims, subscription_claims
+from core.auth.verification import Verified
 from core.channels.name import is_valid
 from core.connections.orders import ORDER, Disconnect, Order, Revoke, Who, encode_order
 from core.errors import Code, TidingsError
@@ -167,7 +170,9 @@ class OwnTokens:
         # To the microsecond, so that a token made just after a revocation is not meant by it.
         claims |= {"sub": wanted.user, "exp": expires_at_s, "iat": now / MICROSECONDS, "jti": token_id}
         claims["org"] = encode("org", call.organization_id)
-        token = write_jwt(orjson.dumps(claims), organization.token_secret)
+        raw = orjson.dumps(claims | _expected(organization, wanted))
+        _check_user(organization, wanted, raw, now)
+        token = write_jwt(raw, organization.token_secret)
         if len(token) > TOKEN_BYTES_MAX:
             raise TidingsError(Code.RULE_VIOLATED, f"A token has at most {TOKEN_BYTES_MAX} bytes.")
         expires_at = format_instant(Instant(expires_at_s * MICROSECONDS))
@@ -228,6 +233,39 @@ class OwnTokens:
 
     def _tell(self, call: Call, order: Order) -> Awaitable[Outcome]:
         return self._writing.submit(call, Publish(("",), encode_order(order), ephemeral=True, kind=ORDER))
+
+
+def _keys_for(organization: Organization, wanted: _ConnectionToken | _SubscriptionToken) -> TokenKeys:
+    keys = organization.token_keys
+    return keys.of_subscriptions if isinstance(wanted, _SubscriptionToken) else keys
+
+
+def _expected(organization: Organization, wanted: _ConnectionToken | _SubscriptionToken) -> dict[str, str]:
+    """Return the claims without which the organization believes no token, whoever signed it."""
+    keys = _keys_for(organization, wanted)
+    claims = {"iss": keys.issuer.exact, "aud": keys.audience.exact, keys.user_claim: wanted.user}
+    return {name: value for name, value in claims.items() if value}
+
+
+def _check_user(
+    organization: Organization,
+    wanted: _ConnectionToken | _SubscriptionToken,
+    claims: bytes,
+    now: Instant,
+) -> None:
+    """Accept claims by which the organization will know this user.
+
+    Raises:
+        TidingsError: `rule_violated`, its own rules stand against it.
+    """
+    judge = subscription_claims if isinstance(wanted, _SubscriptionToken) else connection_claims
+    try:
+        user = judge(Verified(claims), _keys_for(organization, wanted), now).user
+    except TidingsError:
+        user = ""
+    if user != wanted.user:
+        detail = "The organization's token_keys ask for an issuer, audience or user_claim that it can't have."
+        raise TidingsError(Code.RULE_VIOLATED, detail)
 
 
 def _instant(text: str, now: Instant) -> Instant:

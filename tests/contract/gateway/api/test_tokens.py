@@ -112,6 +112,35 @@ def test_a_token_for_a_channel_opens_that_channel_alone(database_url: str) -> No
     run(scenario())
 
 
+def test_what_is_made_is_believed_whatever_keys_were_brought_along(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            expected = {"user_claim": "uid", "issuer": "us", "audience": "chat", "audience_pattern": "^chat$"}
+            for keys in (expected, {"audience": "rooms", "subscriptions": {"user_claim": "uid"}}):
+                assert (await api.call("PUT", KEYS, keys)).status == 200
+                async with asyncio.timeout(5):  # options are believed for a second
+                    while await is_refused(api, text := await made(api, user="ann")):
+                        pass
+                assert (await enter(api, text)).id == "ann"
+                organization = await door(api).organization(api.organization.organization_id)
+                text = await made(api, user="ann", channel="a")
+                assert (await door(api).subscription(organization, text)).user == "ann"
+
+    run(scenario())
+
+
+def test_no_token_is_made_that_the_organization_would_refuse(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            for keys in ({"issuer_pattern": "^https://"}, {"user_claim": "jti"}, {"user_claim": "exp"}):
+                assert (await api.call("PUT", KEYS, {**keys, "subscriptions": {}})).status == 200
+                refusal = await api.until(422, "POST", MAKE, {"user": "ann"})
+                assert refusal.code == "rule_violated"
+                await made(api, user="ann", channel="a")
+
+    run(scenario())
+
+
 UNSAYABLE: list[tuple[dict[str, Any], str]] = [
     ({}, "#/user"),
     ({"user": ""}, "#/user"),
@@ -198,7 +227,9 @@ def test_a_repeated_revocation_takes_back_what_the_first_did_and_no_more(databas
             assert (await api.post(REVOKE, {"user": "ann"})).status == 200
             assert await is_refused(api, new)
             key = (await api.another("tokens:write"))[1]
-            assert (await api.call("POST", REVOKE, {"user": "bob"}, key=key, idempotency_key="k")).status == 200
+            assert (
+                await api.call("POST", REVOKE, {"user": "bob"}, key=key, idempotency_key="k")
+            ).status == 200
 
     run(scenario())
 
