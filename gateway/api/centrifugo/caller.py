@@ -55,6 +55,8 @@ class Callers:
         key = header or _key_in(authorization) or parameter
         principal = await self._principal(key) if key else None
         if principal is None:
+            if is_well_formed(key):  # somebody's here: it must not land in another organization than its own
+                return None
             open_to_all = await self._store.open_organization()
             if open_to_all is None:
                 return None

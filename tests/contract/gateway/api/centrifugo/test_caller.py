@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from adapters.postgres.codec import to_uuid
 from tests.helpers.loop import run
 from tests.helpers.rest import Answer
 from tests.helpers.server_api import KEY, ServerApi, server_api_of
@@ -102,6 +103,26 @@ def test_an_open_api_is_that_of_the_default_organization_alone(database_url: str
             assert (await api.post("/api/publish", PUBLISH, x_api_key="wrong")).status == 200
             _, key = await api.rest.another("channels:write")
             assert (await api.post("/api/publish", PUBLISH, x_api_key=key)).body["result"]["offset"] == 1
+
+    run(scenario())
+
+
+def test_a_key_of_ours_that_is_no_good_any_more_opens_nobody_elses_api(database_url: str) -> None:
+    async def scenario() -> None:
+        async with server_api_of(database_url) as api:
+            store = api.rest.store
+            await api.put(is_open=True)
+            await store.set_default_organization(api.rest.organization.organization_id, replace=True)
+            other, suspended = await api.rest.another("channels:write")
+            api_key_id, revoked = await store.create_key(other, "old", ["channels:write"])
+            assert await store.revoke_key(other.organization_id, api_key_id)
+            row = to_uuid(other.organization_id)
+            await api.execute("UPDATE organizations SET status = 'suspended' WHERE organization_id = $1", row)
+            for key in (suspended, revoked):
+                for headers in ({"x_api_key": key}, {"authorization": f"Bearer {key}"}):
+                    answer = await api.post("/api/publish", PUBLISH, **headers)
+                    assert (answer.status, answer.raw) == (401, b"")
+            assert (await keyless(api)).body["result"]["offset"] == 1
 
     run(scenario())
 
