@@ -4,7 +4,16 @@ import asyncio
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
-from core.streams.command import Atomic, Command, Create, Operation, Patch, Publish, Put
+from core.streams.command import (
+    Atomic,
+    Command,
+    Create,
+    Operation,
+    Patch,
+    Publish,
+    Put,
+    size_of_publication,
+)
 from core.streams.outcome import Outcome
 
 COMMAND_BYTES = 200
@@ -27,7 +36,7 @@ def size_of(operation: Operation) -> int:
     """Return about how many bytes an operation holds."""
     match operation:
         case Publish():
-            return COMMAND_BYTES + len(operation.data) + 64 * len(operation.channels)
+            return COMMAND_BYTES + size_of_publication(operation)
         case Create() | Put():
             return COMMAND_BYTES + len(operation.document)
         case Patch():

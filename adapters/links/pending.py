@@ -6,7 +6,18 @@ from typing import Final, Protocol
 import msgspec
 
 from core.errors import Code
-from core.streams.command import Atomic, Claim, Command, Create, Delete, Operation, Patch, Publish, Put
+from core.streams.command import (
+    Atomic,
+    Claim,
+    Command,
+    Create,
+    Delete,
+    Operation,
+    Patch,
+    Publish,
+    Put,
+    size_of_publication,
+)
 from core.streams.outcome import Committed, Outcome, Refused, Unknown
 
 OVERHEAD_BYTES: Final = 256
@@ -154,7 +165,7 @@ def weight(operation: Operation) -> int:
     """Return about how many bytes an operation has on the wire."""
     match operation:
         case Publish():
-            return OVERHEAD_BYTES + len(operation.data)
+            return OVERHEAD_BYTES + size_of_publication(operation)
         case Create() | Put():
             return OVERHEAD_BYTES + len(operation.document)
         case Patch():

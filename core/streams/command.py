@@ -3,6 +3,8 @@
 Like events these structs cross process borders on links: fields are only added at the end, with a default.
 """
 
+from typing import Final
+
 from core.streams.event import ClientInfo, Wire
 
 
@@ -23,6 +25,20 @@ class Publish(Wire, frozen=True, tag_field="operation", tag=0):
     flags: int = 0
     version: int = 0
     version_epoch: str = ""
+
+
+ENTRY_BYTES: Final = 64
+"""What each channel of a publication costs besides its name."""
+
+
+def size_of_publication(publish: Publish) -> int:
+    """Return about how many bytes a publication holds: an estimate that bounds memory and frames."""
+    size = len(publish.data) + ENTRY_BYTES * len(publish.channels) + sum(map(len, publish.channels))
+    if (info := publish.info) is not None:
+        size += len(info.user) + len(info.client) + len(info.connection_info) + len(info.channel_info)
+    if publish.tags:
+        size += sum(len(name) + len(value) for name, value in publish.tags.items())
+    return size
 
 
 class Target(Wire, frozen=True):

@@ -16,6 +16,7 @@ from core.streams.command import (
     Publish,
     Put,
     Target,
+    size_of_publication,
 )
 from core.streams.event import ClientInfo
 
@@ -56,3 +57,12 @@ def test_a_field_that_an_older_sender_did_not_know_takes_its_default() -> None:
     assert msgspec.msgpack.decode(frame, type=Command) == Command(
         b"o" * 16, b"e" * 16, Publish(("room",), b"{}"), 1000
     )
+
+
+def test_a_publication_counts_with_all_that_it_brings_along() -> None:
+    bare = Publish(("a" * 100, "b" * 100), bytes(1_000))
+    info = ClientInfo("u" * 10, "c" * 20, bytes(30), bytes(40))
+    assert 1_200 <= size_of_publication(bare) < 1_500
+    whole = Publish(bare.channels, bare.data, info, {"t" * 50: "v" * 500})
+    assert size_of_publication(whole) - size_of_publication(bare) == 650
+    assert size_of_publication(Publish(("a",) * 1_000, b"")) > 50_000
