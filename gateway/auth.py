@@ -1,7 +1,6 @@
 """Who asks, on REST and on sockets: keys and tokens verified, and remembered for a while."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
 from adapters.http.jwks import KeySets
@@ -9,7 +8,7 @@ from adapters.postgres.auth import AuthStore
 from core.auth.jwt import Jwt, read_jwt
 from core.auth.keys import digest, is_well_formed
 from core.auth.principal import Organization, Principal
-from core.auth.revocation import Revocation, is_revoked
+from core.auth.revocation import Revocations
 from core.auth.token_keys import TokenKeys
 from core.auth.tokens import (
     SubscriptionClaims,
@@ -85,7 +84,7 @@ class Authenticator:
         self._organizations: _Remembered[bytes, Organization] = _Remembered(clock, LOOK_S, entries_max)
         self._default: _Remembered[str, bytes] = _Remembered(clock, LOOK_S, 1)
         self._active_keys: _Remembered[tuple[bytes, str], bool] = _Remembered(clock, LOOK_S, entries_max)
-        self._revocations: _Remembered[bytes, Sequence[Revocation]] = _Remembered(clock, LOOK_S, entries_max)
+        self._revocations: _Remembered[bytes, Revocations] = _Remembered(clock, LOOK_S, entries_max)
 
     async def bearer(self, authorization: str | None) -> Principal:
         """Return the caller of a REST request by its `Authorization` header.
@@ -229,10 +228,10 @@ class Authenticator:
         self, organization: Organization, user: str, token_id: str, issued_at: Instant | None
     ) -> None:
         revocations = await self.revocations(organization.organization_id)
-        if is_revoked(revocations, user, token_id, issued_at):
+        if revocations.mean(user, token_id, issued_at):
             raise TidingsError(Code.CREDENTIAL_INVALID)
 
-    async def revocations(self, organization_id: bytes) -> Sequence[Revocation]:
+    async def revocations(self, organization_id: bytes) -> Revocations:
         """Return the tokens that an organization has taken back, `LOOK_S` old at most.
 
         Raises:
@@ -240,8 +239,8 @@ class Authenticator:
         """
         known = self._revocations.get(organization_id)
         if known is None:
-            known = await self._store.tokens.revocations(organization_id)
-            self._revocations.put(organization_id, known)
+            read = Revocations(await self._store.tokens.revocations(organization_id))
+            known = self._revocations.put(organization_id, read)
         return known
 
     async def still_valid(self, principal: Principal) -> bool:
@@ -258,7 +257,7 @@ class Authenticator:
             if principal.kind == "key":
                 return await self._is_active(principal)
             revocations = await self.revocations(principal.organization_id)
-            return not is_revoked(revocations, principal.id, principal.token_id, principal.issued_at)
+            return not revocations.mean(principal.id, principal.token_id, principal.issued_at)
         except TidingsError as error:
             return error.code is Code.UNAVAILABLE
 

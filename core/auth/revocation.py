@@ -26,8 +26,23 @@ class Revocation:
         return issued_at is None or issued_at <= self.before
 
 
-def is_revoked(
-    revocations: Iterable[Revocation], user: str, token_id: str, issued_at: Instant | None
-) -> bool:
-    """Say whether one of the revocations means a token."""
-    return any(revocation.means(user, token_id, issued_at) for revocation in revocations)
+class Revocations:
+    """Those of one organization, to be asked about each of its connections: what they cost does not grow."""
+
+    def __init__(self, revocations: Iterable[Revocation] = ()) -> None:
+        self._before: dict[tuple[str, str], Instant] = {}
+        for one in revocations:
+            key = one.user, one.token_id
+            self._before[key] = max(one.before, self._before.get(key, one.before))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Revocations) and self._before == other._before
+
+    __hash__ = None  # type: ignore[assignment]  # nobody keeps them in a set
+
+    def mean(self, user: str, token_id: str, issued_at: Instant | None) -> bool:
+        """Say whether one of them means a token."""
+        before = self._before.get((user, ""))
+        if before is not None and (issued_at is None or issued_at <= before):
+            return True
+        return bool(token_id) and (user, token_id) in self._before

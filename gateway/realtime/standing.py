@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from core.auth.principal import Organization, Principal
-from core.auth.revocation import Revocation, is_revoked
+from core.auth.revocation import Revocations
 from core.connections.codes import INVALID_TOKEN
 from core.errors import Code, TidingsError
 from gateway.auth import Authenticator
@@ -22,7 +22,7 @@ class _Known:
     """What is written about one organization."""
 
     organization: Organization
-    revocations: Sequence[Revocation]
+    revocations: Revocations
     dead_keys: frozenset[str]
 
 
@@ -97,5 +97,4 @@ def _may_stay(principal: Principal, known: _Known) -> bool:
         case "anonymous":
             return known.organization.anonymous or known.organization.client_insecure
         case "user":
-            revoked = is_revoked(known.revocations, principal.id, principal.token_id, principal.issued_at)
-            return not revoked
+            return not known.revocations.mean(principal.id, principal.token_id, principal.issued_at)

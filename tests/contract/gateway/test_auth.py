@@ -14,7 +14,7 @@ from adapters.postgres.auth import AuthStore, Options
 from adapters.postgres.pool import Database
 from adapters.postgres.sealing import Sealer
 from core.auth.principal import Organization, Principal
-from core.auth.revocation import Revocation
+from core.auth.revocation import Revocation, Revocations
 from core.errors import TidingsError
 from core.ids import encode
 from core.instants import Instant, from_seconds
@@ -355,11 +355,12 @@ def test_what_one_organization_takes_back_is_nothing_to_another(database_url: st
 def test_revocations_are_a_second_old_at_most(database_url: str) -> None:
     async def scenario(door: Door) -> None:
         organization_id = door.organization.organization_id
-        assert await door.authenticator.revocations(organization_id) == ()
+        assert await door.authenticator.revocations(organization_id) == Revocations()
         await door.revoke(Revocation("ann", from_seconds(1)))
-        assert await door.authenticator.revocations(organization_id) == ()
+        assert await door.authenticator.revocations(organization_id) == Revocations()
         door.clock.seconds += 1
-        assert await door.authenticator.revocations(organization_id) == [Revocation("ann", from_seconds(1))]
+        known = await door.authenticator.revocations(organization_id)
+        assert known == Revocations([Revocation("ann", from_seconds(1))])
 
     played(database_url, scenario)
 

@@ -73,10 +73,11 @@ def test_who_went_away_while_the_partition_is_looked_up_holds_up_nobody_behind_i
         org, nobody = await make_organization(database_url), ENTROPY.id()
         async with owner_of(database_url) as owner:
             for one in (nobody, org):
-                gone, lost, waiting = (owner.submit(publish(one, "a"), source) for source in (None, "l", None))
+                sources = (None, "link", None)
+                gone, lost, waiting = (owner.submit(publish(one, "a"), source) for source in sources)
                 gone.cancel()
                 lost.cancel()
-                owner.forget("l")
+                owner.forget("link")
                 async with asyncio.timeout(5):
                     outcome = await waiting
                 assert (refused(outcome).code == "not_found") if one is nobody else committed(outcome)
