@@ -109,8 +109,8 @@ class Claim(Wire, frozen=True, tag_field="operation", tag=6):
     """Use up the command's key, and change nothing.
 
     A request with several commands claims its key first: what each of them does stands under a key of its
-    own, and only this one says that the request as a whole is the same. `note` is for one whose effect is kept
-    outside of the log: each repeat gets that of the first as its `document`.
+    own, and only this one says that the request as a whole is the same. `note` is for one whose effect
+    is kept outside of the log: each repeat gets that of the first as its `document`.
     """
 
     note: bytes = b""

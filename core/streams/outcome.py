@@ -13,8 +13,8 @@ class Committed(Wire, frozen=True, tag=0):
     `offsets` are in the order of the event's entries. `document` is the resource's public JSON after the
     write (b"" for a publication), or the note of a claim. `unchanged` and `claimed` have made no event: their
     `event_id` is b"", their `seq` the head at that moment, and the `offsets` of a publication are where its
-    channel stands. `replayed` says that an earlier command with the same key had this effect. `items` holds the
-    members of an atomic command.
+    channel stands. `replayed` says that an earlier command with the same key had this effect. `items` holds
+    the members of an atomic command.
     """
 
     effect: Effect
