@@ -193,6 +193,10 @@ class Channels:
             bytes_max=self._settings.page_bytes_max,
             reverse=newest_first,
         )
+        if asked is not None and not newest_first and _begins_late(page, channel, after, span):
+            # A day has passed its retention since the span was read.
+            span = await self._reader.head(call.organization_id, channel, up_to_seq=head.seq)
+            require_readable(asked, epoch=head.epoch, first=span.first_offset, last=span.last_offset)
         return self._shown(call, channel, page, head, span)
 
     def _shown(self, call: Call, channel: str, page: Page, head: Head, span: ChannelHead) -> Answer:
@@ -258,6 +262,12 @@ def _bounds(asked: Position | None, head: Head, span: ChannelHead, *, newest_fir
     if asked is not None:
         require_readable(asked, epoch=head.epoch, first=span.first_offset, last=span.last_offset)
     return span.first_offset - 1 if asked is None else asked.number, span.last_offset + 1
+
+
+def _begins_late(page: Page, channel: str, after: int, span: ChannelHead) -> bool:
+    """Say whether the oldest entry of a page is not the next one after `after`."""
+    first = _offset_in(page.events[0], channel) if page.events else span.last_offset + 1
+    return first != after + 1
 
 
 def _offset_in(event: Event, channel: str) -> int:

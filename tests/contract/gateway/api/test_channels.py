@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import asyncpg
+import pytest
+
+from adapters.postgres.channels import ChannelHead, ChannelReader
 from tests.helpers.loop import run
 from tests.helpers.rest import Rest, rest_of
 
@@ -79,6 +83,34 @@ def test_a_position_that_cannot_be_read_from_is_refused_with_the_range(database_
             assert (bad.status, bad.body["errors"][0]["parameter"]) == (422, "after")
             empty = (await api.get("/v1/channels/nothing/publications")).body
             assert (empty["data"], empty["offset"], empty["has_more"]) == ([], 0, False)
+
+    run(scenario())
+
+
+def test_what_passes_its_retention_in_the_middle_of_a_read_is_no_silent_hole(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = ChannelReader.head
+
+    async def scenario() -> None:
+        admin = await asyncpg.connect(database_url)
+
+        async def at_midnight(*arguments: Any, **named: Any) -> ChannelHead:
+            found = await head(*arguments, **named)
+            await admin.execute('DELETE FROM channel_entries WHERE "offset" <= 2')
+            return found
+
+        async with rest_of(database_url) as api:
+            for number in range(4):
+                await publish(api, "news", number)
+            monkeypatch.setattr(ChannelReader, "head", at_midnight)
+            answer = await api.get("/v1/channels/news/publications?after=1")
+            assert (answer.status, answer.code) == (410, "history_expired")
+            assert answer.body["readable"]["first"].endswith(":2")
+            for query in ("", "?after=2", "?sort=-offset"):
+                page = (await api.get(f"/v1/channels/news/publications{query}")).body
+                assert {entry["offset"] for entry in page["data"]} == {3, 4}
+        await admin.close()
 
     run(scenario())
 
