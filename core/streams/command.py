@@ -110,10 +110,13 @@ class Claim(Wire, frozen=True, tag_field="operation", tag=6):
 
     A request with several commands claims its key first: what each of them does stands under a key of its
     own, and only this one says that the request as a whole is the same. `note` is for one whose effect
-    is kept outside of the log: each repeat gets that of the first as its `document`.
+    is kept outside of the log: each repeat gets that of the first as its `document`. A question uses nothing
+    up: it is for a request that is not valid any more, and may have been; without an answer under its key it
+    is refused as not valid.
     """
 
     note: bytes = b""
+    is_question: bool = False
 
 
 Operation = Publish | Create | Put | Patch | Delete | Atomic | Claim

@@ -122,11 +122,16 @@ class _Batch:
         if isinstance(operation, Atomic):
             return self._atomic(command, operation, stream)
         if isinstance(operation, Claim):
-            state, note = stream.state, operation.note
-            return Committed("claimed", b"", state.last_seq, state.epoch, self._now, document=note)
+            return self._claim(operation, stream)
         result = self._changes(command, stream.view).decide(operation)
         self._check_channels(command, result.drafts, stream.view)
         return self._write(command, command.event_id, result, stream, stream.view)
+
+    def _claim(self, claim: Claim, stream: _Stream) -> Committed:
+        if claim.is_question:
+            raise TidingsError(Code.VALIDATION_FAILED, "Nothing is known under this key.")
+        state = stream.state
+        return Committed("claimed", b"", state.last_seq, state.epoch, self._now, document=claim.note)
 
     def _changes(self, command: Command, view: View) -> Changes:
         return Changes(self._catalog, view, command.organization_id, self._now)

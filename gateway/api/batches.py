@@ -29,7 +29,8 @@ _ITEMS: Final = msgspec.json.Decoder(_Items)
 class Item:
     """One member of a batch: what to write, or why it can't be.
 
-    With both, the writer is asked all the same, since it alone knows whether the key has an answer already.
+    With both, the writer is asked all the same where there is a key, since it alone knows whether that has an
+    answer already; if it has none, the error stands.
     """
 
     raw: bytes
@@ -98,9 +99,9 @@ class Batch:
         return results
 
     def _begin(self, index: int, item: Item) -> asyncio.Future[Outcome] | None:
-        if item.operation is None:
-            return None
         key = item.key or derived_key(self._key, index)
+        if item.operation is None or (item.error is not None and not key):
+            return None
         made = fingerprint(self._call, item.raw) if item.key else self._fingerprint
         return self._submit(item.operation, key, made)
 
@@ -122,7 +123,7 @@ async def _result(item: Item, outcome: asyncio.Future[Outcome] | None) -> Result
     try:
         return committed(await outcome)
     except TidingsError as error:
-        return error
+        return error if item.error is None or error.code is not Code.VALIDATION_FAILED else item.error
 
 
 def batch_answer(name: str, results: Sequence[Result], entries: Sequence[dict[str, Any]]) -> Answer:

@@ -14,14 +14,14 @@ from core.ids import encode
 from core.ports import LiveFeed
 from core.resources.document import invalid, read_object
 from core.resources.schema import Catalog
-from core.streams.command import Publish
+from core.streams.command import Claim, Publish
 from core.streams.event import Event, Head
 from core.streams.event_object import publication_entry
-from core.streams.outcome import Committed
+from core.streams.outcome import Committed, Refused
 from core.streams.position import Position, require_readable
 from gateway.api.batches import Batch, Item, Result, batch_answer, items_of
 from gateway.api.call import JSON, Answer, Call, Endpoint, Route
-from gateway.api.idempotency import fingerprint, key_of
+from gateway.api.idempotency import QUESTION, fingerprint, key_of
 from gateway.api.outcomes import committed, status_of, write_headers
 from gateway.api.pages import AFTER, CURSOR, LIMIT, Cursors, limit_of, list_answer
 from gateway.api.publications import (
@@ -103,10 +103,18 @@ class Channels:
             call.body, read_object(call.body), channel, self._settings.document_bytes_max
         )
         organization = await self._authenticator.organization(call.organization_id)
-        operation = self._operation(call, organization, publication, "")
+        invalid_now: TidingsError | None = None
+        try:
+            operation: Publish | Claim = self._operation(call, organization, publication, "")
+        except TidingsError as error:
+            if not key:
+                raise
+            operation, invalid_now = QUESTION, error  # the rules may have changed since it was published
         outcome = await self._writing.submit(
             call, operation, key=key, fingerprint=fingerprint(call) if key else b""
         )
+        if invalid_now and isinstance(outcome, Refused) and outcome.code == Code.VALIDATION_FAILED.value:
+            raise invalid_now
         effect = committed(outcome)
         shown = {"object": "publication", **_position(effect, channel, 0)}
         headers = write_headers(effect)
@@ -135,10 +143,13 @@ class Channels:
     def _item(self, call: Call, organization: Organization, raw: bytes, value: Any) -> Item:
         try:
             publication = read_item(raw, value, self._settings.document_bytes_max)
-            pointer = "/channels" if "channels" in value else "/channel"
-            operation = self._operation(call, organization, publication, pointer)
         except TidingsError as error:
             return Item(raw, error=error)
+        pointer = "/channels" if "channels" in value else "/channel"
+        try:
+            operation = self._operation(call, organization, publication, pointer)
+        except TidingsError as error:
+            return Item(raw, QUESTION, error, publication.key)
         return Item(raw, operation, key=publication.key)
 
     def _operation(

@@ -7,11 +7,16 @@ from hashlib import sha256
 from typing import Final
 
 from core.errors import Code, TidingsError
+from core.streams.command import Claim
 from core.streams.event_object import API_VERSION
 from core.streams.idempotency import KEY_CHARACTERS_MAX, is_key
 from gateway.api.call import Call
 
 _FORM: Final = f'A key has 1 to {KEY_CHARACTERS_MAX} visible ASCII characters without " and \\.'
+
+
+QUESTION: Final = Claim(is_question=True)
+"""Asks for the answer under a key, for what is not valid now; `validation_failed`: there is none."""
 
 
 def key_of(headers: dict[bytes, bytes]) -> str:

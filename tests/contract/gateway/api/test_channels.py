@@ -7,7 +7,7 @@ import pytest
 
 from adapters.postgres.channels import ChannelHead, ChannelReader
 from tests.helpers.loop import run
-from tests.helpers.rest import Rest, rest_of
+from tests.helpers.rest import Answer, Rest, rest_of
 
 
 async def publish(api: Rest, channel: str, data: Any, **headers: str) -> dict[str, Any]:
@@ -111,6 +111,34 @@ def test_what_passes_its_retention_in_the_middle_of_a_read_is_no_silent_hole(
                 page = (await api.get(f"/v1/channels/news/publications{query}")).body
                 assert {entry["offset"] for entry in page["data"]} == {3, 4}
         await admin.close()
+
+    run(scenario())
+
+
+def test_what_was_published_is_told_again_though_the_rules_have_changed(database_url: str) -> None:
+    async def scenario() -> None:
+        async with rest_of(database_url) as api:
+            path, many = "/v1/channels/x:1/publications", {"items": [{"channel": "x:1", "data": 2}]}
+            mine = {"items": [{"channel": "x:1", "data": 2, "idempotency_key": "own"}]}
+            requests = (("one", path, {"data": 1}), ("many", "/v1/publish", many), ("", "/v1/publish", mine))
+            keys = [{"idempotency_key": key} if key else {} for key, _, _ in requests]
+
+            async def answers() -> list[Answer]:
+                sent = zip(keys, requests, strict=True)
+                return [await api.post(path, body, **key) for key, (_, path, body) in sent]
+
+            before = await answers()
+            await api.options(unknown_namespaces="refuse")
+            await api.until(404, "POST", path, {"data": 1})
+            assert [answer.raw for answer in await answers()] == [answer.raw for answer in before]
+            other = await api.post(path, {"data": 9}, idempotency_key="one")
+            assert (other.status, other.code) == (422, "idempotency_mismatch")
+            assert (await api.post(path, {"data": 1}, idempotency_key="new")).status == 404
+            fresh = {"items": [{"channel": "x:1", "data": 2, "idempotency_key": "new"}]}
+            assert (await api.post("/v1/publish", fresh)).body["results"][0]["status"] == 404
+            await api.options(unknown_namespaces="allow")
+            await api.until(201, "POST", path, {"data": 1})
+            assert (await api.post(path, {"data": 3}, idempotency_key="new")).status == 201
 
     run(scenario())
 

@@ -91,6 +91,15 @@ def test_a_repeated_claim_is_told_the_note_of_the_first() -> None:
     assert [committed(ledger.one(Claim(note), key="k")).document for note in (b"1", b"2")] == [b"1", b"1"]
 
 
+def test_who_only_asks_for_the_answer_under_a_key_uses_nothing_up() -> None:
+    ledger, question = Ledger(), Claim(is_question=True)
+    assert refused(ledger.one(question, key="k")).code == "validation_failed"
+    assert not ledger.keys
+    first = committed(ledger.one(Publish(("a",), b"1"), key="k"))
+    again = committed(ledger.one(question, key="k"))
+    assert (again.event_id, again.offsets, again.replayed) == (first.event_id, first.offsets, True)
+
+
 def test_what_is_not_stored_moves_no_position() -> None:
     ledger = Ledger()
     ledger.write([publish("a")])
