@@ -22,4 +22,7 @@ async def publish(channel: str, data: str) -> None:
         answer = await client.call(
             "POST", f"/v1/channels/{quote(channel, safe='')}/publications", {"data": value}
         )
+    if answer.get("ephemeral"):  # it is no event, and stands nowhere
+        Screen().say(f"{answer['channel']} ephemeral")
+        return
     Screen().say(f"{answer['channel']} offset={answer['offset']} seq={answer['seq']} epoch={answer['epoch']}")

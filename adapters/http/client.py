@@ -4,7 +4,7 @@ Nothing is tried again here: each caller knows what a repetition would do.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -74,13 +74,16 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(f"{self._url} does not answer: {error}") from error
 
-    async def publications(self, channel: str, position: Position) -> AsyncIterator[dict[str, Any]]:
+    async def publications(
+        self, channel: str, position: Position, on_gap: Callable[[], None]
+    ) -> AsyncIterator[dict[str, Any]]:
         """Yield a channel's publications as they come, until the connection ends.
 
         Args:
             channel: its name.
             position: `{"epoch", "offset"}` to go on from; with the epoch None: from now on. It is moved
                 along, so that the next call goes on without gap.
+            on_gap: hears that what came behind the position can't be read any more, before what follows.
 
         Raises:
             AnswerError: not allowed.
@@ -101,7 +104,7 @@ class Client:
                         if line in ("", "{}"):
                             await socket.send_str("{}")
                             continue
-                        for publication in _publications(json.loads(line), channel, position):
+                        for publication in _publications(json.loads(line), channel, position, on_gap):
                             yield publication
                 if socket.close_code is not None and socket.close_code >= 3500:  # noqa: PLR2004 (do not come back)
                     raise AnswerError(f"The connection was closed with {socket.close_code}.")
@@ -126,13 +129,17 @@ async def _json(answer: aiohttp.ClientResponse) -> Any:
         ) from None
 
 
-def _publications(line: dict[str, Any], channel: str, position: Position) -> list[dict[str, Any]]:
+def _publications(
+    line: dict[str, Any], channel: str, position: Position, on_gap: Callable[[], None]
+) -> list[dict[str, Any]]:
     if "error" in line:
         raise AnswerError(f"{line['error']['code']}: {line['error']['message']}")
     found: list[Publication] = []
     if subscribed := line.get("subscribe"):
+        if position["epoch"] is not None and not subscribed.get("recovered"):
+            on_gap()
         position["epoch"] = subscribed.get("epoch", "")
-        position["offset"] = subscribed.get("offset", position["offset"])
+        position["offset"] = subscribed.get("offset", 0)
         found = subscribed.get("publications", [])
     elif (push := line.get("push")) and push.get("channel") == channel and "pub" in push:
         found = [push["pub"]]

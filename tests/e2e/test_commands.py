@@ -300,6 +300,18 @@ def test_tail_since_shows_what_was_before(system: Running, tidings: Callable[...
             process.kill()
 
 
+def test_publish_says_that_a_publication_was_only_passed_on(
+    system: Running, tidings: Callable[..., str]
+) -> None:
+    key = json.loads((system.data_dir / "cli.json").read_text())["api_key"]
+    status, body = system.call("PUT", "/v1/channel_namespaces/passing", {"ephemeral": True}, key=key)
+    assert status < 300, body
+    deadline = time.monotonic() + 5
+    while "offset" in (said := tidings("publish", "passing:1", "1")):  # rules are believed for a second
+        assert time.monotonic() < deadline
+    assert said == "passing:1 ephemeral\n"
+
+
 def test_publish_refuses_what_is_no_json(tidings: Callable[..., str]) -> None:
     assert "double quotes" in tidings("publish", "news", "hello", code=1)
 

@@ -73,7 +73,7 @@ def test_nobody_there_is_told_apart_from_a_refusal() -> None:
             with pytest.raises(UnreachableError, match="does not answer"):
                 await client.call("GET", "/")
             with pytest.raises(UnreachableError, match="does not answer"):
-                await anext(client.publications("news", {"epoch": None, "offset": 0}))
+                await anext(client.publications("news", {"epoch": None, "offset": 0}, lambda: None))
 
     run(scenario())
 
@@ -101,9 +101,11 @@ def pushed(offset: int, channel: str = "news") -> str:
     return json.dumps({"push": {"channel": channel, "pub": {"offset": offset, "data": offset}}})
 
 
-async def follow(handler: Handler, position: dict[str, Any]) -> list[int]:
+async def follow(
+    handler: Handler, position: dict[str, Any], on_gap: Callable[[], None] = lambda: None
+) -> list[int]:
     async with server(handler) as origin, Client(origin, "a key") as client:
-        return [one["offset"] async for one in client.publications("news", position)]
+        return [one["offset"] async for one in client.publications("news", position, on_gap)]
 
 
 def test_from_now_on_asks_for_no_recovery_and_remembers_where_it_is() -> None:
@@ -121,11 +123,22 @@ def test_from_now_on_asks_for_no_recovery_and_remembers_where_it_is() -> None:
 def test_the_next_call_goes_on_where_the_last_one_ended() -> None:
     heard: list[dict[str, Any]] = []
     position: dict[str, Any] = {"epoch": "e", "offset": 6}
-    missed = [{"offset": 7, "data": 7}, {"offset": 8, "data": 8}]
-    said = [subscribed(epoch="e", offset=8, publications=missed), pushed(9)]
-    assert run(follow(speaking(said, heard), position)) == [7, 8, 9]
+    missed, gaps = [{"offset": 7, "data": 7}, {"offset": 8, "data": 8}], list[int]()
+    said = [subscribed(epoch="e", offset=8, recovered=True, publications=missed), pushed(9)]
+    assert run(follow(speaking(said, heard), position, lambda: gaps.append(1))) == [7, 8, 9]
+    assert not gaps
     assert heard[1]["subscribe"] == {"channel": "news", "recover": True, "epoch": "e", "offset": 6}
     assert position == {"epoch": "e", "offset": 9}
+
+
+@pytest.mark.parametrize("answer", [{"epoch": "f", "offset": 3}, {"epoch": "f"}])
+def test_who_can_not_go_on_without_a_gap_is_told(answer: dict[str, Any]) -> None:
+    position, gaps = {"epoch": "e", "offset": 6}, list[int]()
+    said = [subscribed(was_recovering=True, **answer)]
+    assert run(follow(speaking(said, []), position, lambda: gaps.append(1))) == []
+    assert (gaps, position) == ([1], {"epoch": "f", "offset": answer.get("offset", 0)})
+    run(follow(speaking(said, []), {"epoch": None, "offset": 0}, lambda: gaps.append(1)))
+    assert gaps == [1]
 
 
 def test_a_socket_that_must_not_come_back_is_a_refusal() -> None:
