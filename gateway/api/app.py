@@ -129,8 +129,8 @@ def routes(parts: ApiParts, metrics: RequestMetrics) -> list[Route]:
         *Connections(parts.journeys, cursors).routes(),
         *deliveries.routes(),
         *ChannelCursors(parts.channel_cursors, parts.authenticator, parts.catalog, cursors).routes(),
-        *Namespaces(parts.rules, parts.authenticator, parts.catalog, cursors).routes(),
-        *OwnOrganization(parts.rules).routes(),
+        *Namespaces(parts.rules, writing, parts.authenticator, parts.catalog, cursors).routes(),
+        *OwnOrganization(parts.rules, writing).routes(),
         *OwnBackend(parts.backends, parts.entropy, settings.backend).routes(),
         *tokens.routes(),
         *(

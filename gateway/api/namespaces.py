@@ -20,8 +20,9 @@ from core.resources.schema import Catalog
 from core.resources.typed import typed
 from gateway.api.call import JSON, MERGE_PATCH, PRIVATE, Answer, Call, Endpoint, Header, Route
 from gateway.api.conditions import check_condition, etag, is_known, match_condition, write_condition
-from gateway.api.idempotency import key_of
+from gateway.api.once import once
 from gateway.api.pages import CURSOR, LIMIT, Cursors, limit_of, list_answer
+from gateway.api.writing import Writing
 from gateway.auth import Authenticator
 
 PATH: Final = "/v1/channel_namespaces"
@@ -35,20 +36,26 @@ _NOT_MODIFIED: Final = 304
 class Namespaces:
     """Serves `/v1/channel_namespaces`.
 
-    A write answers when it is stored; within a second every process knows it. The same write twice has one
-    effect, so that a repeated key needs no stored answer.
+    A write answers when it is stored; within a second every process knows it.
 
     Args:
         rules: where namespaces are kept.
+        writing: keeps answers under keys.
         authenticator: knows what holds for those that are not configured.
         catalog: resource types, whose names are known namespaces.
         cursors: of lists.
     """
 
     def __init__(
-        self, rules: RuleStore, authenticator: Authenticator, catalog: Catalog, cursors: Cursors
+        self,
+        rules: RuleStore,
+        writing: Writing,
+        authenticator: Authenticator,
+        catalog: Catalog,
+        cursors: Cursors,
     ) -> None:
         self._rules = rules
+        self._writing = writing
         self._authenticator = authenticator
         self._types = catalog.names
         self._cursors = cursors
@@ -63,9 +70,9 @@ class Namespaces:
                 f"{PATH}/{{name:str}}",
                 {
                     "GET": Endpoint(self._get, read),
-                    "PUT": Endpoint(self._put, write, media_types=frozenset({JSON})),
-                    "PATCH": Endpoint(self._patch, write, media_types=patch),
-                    "DELETE": Endpoint(self._delete, write),
+                    "PUT": Endpoint(once(self._writing, self._put), write, media_types=frozenset({JSON})),
+                    "PATCH": Endpoint(once(self._writing, self._patch), write, media_types=patch),
+                    "DELETE": Endpoint(once(self._writing, self._delete), write),
                 },
             ),
         ]
@@ -119,7 +126,6 @@ class Namespaces:
         return Options()
 
     async def _write(self, call: Call, change: Callable[[StoredNamespace | None], Options]) -> Answer:
-        key_of(call.headers)
         name = call.params["name"]
         if not _is_name(name):
             detail = "Must be _ or at least two of a-z, A-Z, 0-9, -, _ and the full stop."
@@ -147,7 +153,6 @@ class Namespaces:
         return Answer(201 if is_new else 200, _shown(stored), headers, cache=PRIVATE)
 
     async def _delete(self, call: Call) -> Answer:
-        key_of(call.headers)
         condition = match_condition(call.headers)
         name = call.params["name"]
         if not _is_name(name):

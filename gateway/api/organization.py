@@ -15,7 +15,8 @@ from core.resources.patch import merge
 from core.resources.typed import typed
 from gateway.api.call import JSON, MERGE_PATCH, PRIVATE, Answer, Call, Endpoint, Route
 from gateway.api.conditions import check_condition, etag, is_known, match_condition
-from gateway.api.idempotency import key_of
+from gateway.api.once import once
+from gateway.api.writing import Writing
 
 PATH: Final = "/v1/organization"
 
@@ -29,10 +30,12 @@ class OwnOrganization:
 
     Args:
         rules: where organizations are kept.
+        writing: keeps answers under keys.
     """
 
-    def __init__(self, rules: RuleStore) -> None:
+    def __init__(self, rules: RuleStore, writing: Writing) -> None:
         self._rules = rules
+        self._writing = writing
 
     def routes(self) -> list[Route]:
         """Return what is served here."""
@@ -42,7 +45,9 @@ class OwnOrganization:
                 PATH,
                 {
                     "GET": Endpoint(self._get, "organization:read"),
-                    "PATCH": Endpoint(self._patch, "organization:write", media_types=patch),
+                    "PATCH": Endpoint(
+                        once(self._writing, self._patch), "organization:write", media_types=patch
+                    ),
                 },
             )
         ]
@@ -56,7 +61,6 @@ class OwnOrganization:
         return _answer(call, stored)
 
     async def _patch(self, call: Call) -> Answer:
-        key_of(call.headers)
         condition = match_condition(call.headers)
         patch = read_document(call.body)
 

@@ -26,6 +26,7 @@ from core.streams.command import Claim, Publish
 from core.streams.outcome import Outcome
 from gateway.api.call import JSON, PRIVATE, Answer, Call, Endpoint, Header, Route
 from gateway.api.idempotency import fingerprint, key_of
+from gateway.api.once import once
 from gateway.api.outcomes import REPLAYED, committed
 from gateway.api.writing import Writing
 from gateway.auth import Authenticator
@@ -88,9 +89,8 @@ class _Revocation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class OwnTokens:
     """Serves `/v1/connection_tokens` and `/v1/organization/token_keys`.
 
-    A token is made and kept nowhere: the same request makes another one. The other writes have one effect
-    however often they are repeated, so that a repeated key needs no stored answer, but for the moment up to
-    which tokens are taken back.
+    A token is made and kept nowhere: the same request makes another one. Of a revocation under a key the
+    moment is kept, and the rest is done again.
 
     Args:
         store: what organizations brought along and took back.
@@ -122,7 +122,9 @@ class OwnTokens:
                 "/v1/organization/token_keys",
                 {
                     "GET": Endpoint(self._keys, "organization:read"),
-                    "PUT": Endpoint(self._set_keys, "organization:write", media_types=json),
+                    "PUT": Endpoint(
+                        once(self._writing, self._set_keys), "organization:write", media_types=json
+                    ),
                 },
             ),
             Route(
