@@ -31,7 +31,7 @@ def from_seconds(seconds: float) -> Instant:
 def format_instant(at: Instant) -> str:
     """Return RFC 3339 in UTC with `Z` and exactly six fraction digits, as every answer shows time."""
     moment = _BEGINNING + timedelta(microseconds=at)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.isoformat(timespec='microseconds')[:-6]}Z"  # strftime would shorten years before 1000
 
 
 def parse_instant(text: str) -> Instant:

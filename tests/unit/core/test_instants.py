@@ -53,7 +53,7 @@ def test_what_is_no_timestamp_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"])
 def test_the_first_and_the_last_instant_are_read(text: str) -> None:
     at = parse_instant(text)
-    assert format_instant(at).lstrip("0") == text.lstrip("0")
+    assert format_instant(at) == text
     for offset in ("+00:00", "-00:00"):
         assert parse_instant(text.replace("Z", offset)) == at
 
