@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from core.streams.command import Command, Create, Delete, Operation, Patch, Publish, Put, Target
 from core.streams.outcome import Committed, Outcome
@@ -15,16 +16,17 @@ EXTERNALS = st.sampled_from(["a", "b", "c"])
 ROOM = st.builds(Target, st.just("room"), st.just(b""), EXTERNALS)
 ROOMS = st.sampled_from(["x", "y", ""]).map(lambda name: orjson.dumps({"name": name}))
 MESSAGES = EXTERNALS.map(lambda room: orjson.dumps({"room_id": f"ext:{room}", "text": "hi"}))
-IDS = st.binary(min_size=16, max_size=16)
+NO_ID = st.just(b"")
+"""Each command is given its own when its place is known: no two resources ever have the same."""
 CHANNELS = st.lists(st.sampled_from("uvw"), min_size=1, max_size=3, unique=True).map(tuple)
 OPERATIONS: st.SearchStrategy[Operation] = st.one_of(
     st.builds(Publish, CHANNELS, st.binary(max_size=3)),
     st.just(Publish(("u",), b"typing", ephemeral=True)),
-    st.builds(Create, st.just("room"), IDS, ROOMS, EXTERNALS),
-    st.builds(Put, ROOM, IDS, ROOMS),
+    st.builds(Create, st.just("room"), NO_ID, ROOMS, EXTERNALS),
+    st.builds(Put, ROOM, NO_ID, ROOMS),
     st.builds(Patch, ROOM, ROOMS),
     st.builds(Delete, ROOM),
-    st.builds(Create, st.just("message"), IDS, MESSAGES),
+    st.builds(Create, st.just("message"), NO_ID, MESSAGES),
 )
 
 
@@ -34,7 +36,11 @@ def histories(draw: st.DrawFn) -> list[Command]:
     drawn = draw(st.lists(st.tuples(st.sampled_from([ORG, OTHER]), OPERATIONS), max_size=25))
     commands = []
     for number, (org, operation) in enumerate(drawn):
-        event_id = number.to_bytes(16, "big")
+        event_id, resource_id = number.to_bytes(16, "big"), (number + 1_000).to_bytes(16, "big")
+        if isinstance(operation, Create):
+            operation = structs.replace(operation, id=resource_id)  # noqa: PLW2901 (the same, with its id)
+        elif isinstance(operation, Put):
+            operation = structs.replace(operation, new_id=resource_id)  # noqa: PLW2901 (as above)
         key = f"key{number}" if draw(st.booleans()) else ""
         commands.append(Command(org, event_id, operation, 1_000, key, b"f" if key else b""))
     return commands
