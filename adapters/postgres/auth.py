@@ -108,7 +108,7 @@ class AuthStore:
     async def set_options(self, organization_id: bytes, options: Options) -> bool:
         """Change options; False: there is no such organization."""
         secret = options.token_secret
-        row = await self._database.fetchrow(
+        row = await self._database.returning(
             self._sql["set_options"],
             to_uuid(organization_id),
             options.client_publish,
@@ -147,7 +147,7 @@ class AuthStore:
 
     async def revoke_key(self, organization_id: bytes, api_key_id: bytes) -> bool:
         """End a key; False: no such key, or ended before."""
-        row = await self._database.fetchrow(
+        row = await self._database.returning(
             self._sql["revoke_key"], to_uuid(organization_id), to_uuid(api_key_id)
         )
         return row is not None

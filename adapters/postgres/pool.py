@@ -120,6 +120,11 @@ class Database:
             tag: str = await connection.execute(statement, *arguments)
         return tag
 
+    async def returning(self, statement: str, *arguments: Any) -> Any:
+        """Run one statement that writes, as `execute` does, and return the first row it gives, or None."""
+        async with self._writing() as connection:
+            return await connection.fetchrow(statement, *arguments)
+
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Any]:
         """Give one connection, for what must not run in a transaction or needs locks of a session."""

@@ -1,15 +1,21 @@
 """However the database goes away, the caller sees one of a few errors that tell him so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import pytest
 
+from adapters.entropy import SystemEntropy
+from adapters.postgres.auth import AuthStore, Options
 from adapters.postgres.commit import CommitConnection
 from adapters.postgres.faults import UNREACHABLE, LockNotAvailable, is_definite, is_shortage, may_pass
+from adapters.postgres.pool import Database
+from adapters.postgres.sealing import Sealer
+from core.errors import Code, TidingsError
 from core.streams.append import Needs
 from tests.helpers.log import ADDRESS, OWNER, LogWriter, commit_connection, make_organization
 from tests.helpers.loop import run
@@ -207,5 +213,39 @@ def test_the_kind_of_an_error_tells_what_waiting_and_believing_are_worth(databas
         assert [is_definite(error) for error in errors] == [True, True, False, False, True]
         assert [is_shortage(error) for error in errors] == [False, True, False, False, False]
         assert [may_pass(error) for error in errors] == [True, True, True, True, False]
+
+    run(work())
+
+
+def test_a_write_whose_answer_was_lost_is_not_made_again(database_url: str) -> None:
+    async def work() -> None:
+        entropy = SystemEntropy()
+        async with way_to(database_url) as (url, way), plain(database_url) as admin:
+            database = await Database.open(url, 1)
+            store = AuthStore(database, Sealer(bytes(32), entropy), entropy)
+            organization = await store.create_organization("one", "test")
+            organization_id = organization.organization_id
+            key_id, _ = await store.create_key(organization, "ci", ["events:read"])
+            version = "SELECT version FROM organizations"
+            revoked = "SELECT count(revoked_at) FROM api_keys"
+
+            async def lost(write: Coroutine[Any, Any, object], query: str, done: int) -> None:
+                way.down.stall()
+                writing = asyncio.create_task(write)
+                async with asyncio.timeout(5):
+                    while await admin.fetchval(query) != done:
+                        pass
+                way.cut()
+                way.down.resume()
+                with pytest.raises(TidingsError) as error:
+                    await writing
+                assert error.value.code is Code.UNAVAILABLE
+
+            assert not await store.revoke_key(organization_id, bytes(16))  # prepared: one step is left
+            await lost(store.revoke_key(organization_id, key_id), revoked, 1)
+            assert await store.set_options(organization_id, Options(name="two"))
+            await lost(store.set_options(organization_id, Options(name="three")), version, 3)
+            assert await admin.fetchval(version) == 3
+            await database.close()
 
     run(work())
