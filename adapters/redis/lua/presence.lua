@@ -41,6 +41,8 @@ local function take(client, entry)
 end
 
 local function put(client, entry)
+  -- A server that is short of memory may have dropped any of these keys, and kept others.
+  redis.call('ZADD', index, 0, name)
   local size, rest = string.match(entry, '^%S+ (%d+) (.*)$')
   redis.call('HSET', channel, 'c' .. client, entry)
   redis.call('ZADD', clients, 0, client)
@@ -50,9 +52,7 @@ local function put(client, entry)
   if add('u' .. string.sub(rest, 1, tonumber(size)), 1) == 1 then
     add('#users', 1)
   end
-  if add('#clients', 1) == 1 then
-    redis.call('ZADD', index, 0, name)
-  end
+  add('#clients', 1)
 end
 
 if verb == 'sweep' then

@@ -232,6 +232,27 @@ def test_a_tag_enters_only_where_it_is_noted() -> None:
     run(scenario())
 
 
+def test_whoever_enters_again_is_found_though_any_one_key_was_evicted() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, attendance_of(server) as attendance, reader_of(server) as reader:
+            entering = [enters("a"), enters("b")]
+            await beat(attendance, "t1", begins=True)
+            await attendance.hold("t1", [ORG])
+            await attendance.write("t1", entering, NEVER)
+            keys = sorted(key for key in await server.keys() if ORG.hex() in key)
+            assert len(keys) == 5
+            for number, key in enumerate(keys):
+                await server.ask("DEL", key)
+                tag = f"again{number}"
+                await beat(attendance, tag, begins=True)
+                await attendance.hold(tag, [ORG])
+                await attendance.write(tag, entering, NEVER)
+                assert await clients_in(reader) == {"a", "b"}, key
+                assert (await reader.channels(ORG, limit=10)).channels == {"news": 2}, key
+
+    run(scenario())
+
+
 def test_any_text_can_be_a_user_a_client_or_a_channel() -> None:
     async def scenario() -> None:
         odd = ["", " ", "0 1 x", "a\x00b", "ü€\U0001f600", "#clients", "c", "n"]
