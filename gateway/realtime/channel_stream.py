@@ -126,6 +126,7 @@ class Publications:
         publications = [(offset, event) for offset, event in publications if offset > self._offset]
         if publications and publications[0][0] != self._offset + 1:
             self._has_hole = True
+        if self.is_over:  # also when the log has changed under the reading
             return b""
         if not publications:
             return b"" if self._is_behind else None

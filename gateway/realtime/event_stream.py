@@ -54,11 +54,12 @@ class Events:
         self._prefixes = tuple(name[:-1] for name in types if name.endswith(".*"))
         self._epoch = ""
         self._seq = 0
+        self._has_hole = False
 
     @property
     def is_over(self) -> bool:
-        """Whether the log has another epoch."""
-        return self._feed.epoch != self._epoch
+        """Whether the log has another epoch, or what comes next is past its retention."""
+        return self._has_hole or self._feed.epoch != self._epoch
 
     async def begin(self, asked: Position | None) -> None:
         """Begin after a `seq`, or now."""
@@ -72,9 +73,14 @@ class Events:
 
     async def next(self) -> bytes | None:
         """Return what comes next, but nothing that was not dispatched here yet."""
-        events = await self._read()
-        if not events:
+        up_to = self._feed.next_seq - 1
+        if self._seq >= up_to:
             return None
+        events = await self._read(up_to)
+        if not events or events[0].seq != self._seq + 1:
+            self._has_hole = True
+        if self.is_over:  # also when the log has changed under the reading
+            return b""
         self._seq = events[-1].seq
         return b"".join(
             event_of(Position(self._epoch, event.seq), event_object(event, self._epoch))
@@ -82,11 +88,9 @@ class Events:
             if self._is_wanted(event)
         )
 
-    async def _read(self) -> list[Event]:
+    async def _read(self, up_to: int) -> list[Event]:
         """Return events from memory when it reaches back so far, else from the log."""
-        feed, up_to = self._feed, self._feed.next_seq - 1
-        if self._seq >= up_to:
-            return []
+        feed = self._feed
         events = feed.recent.after_seq(self._seq, PAGE)
         if events is not None:
             return events

@@ -20,7 +20,7 @@ from adapters.telemetry.tasks import Tasks
 from core.auth.principal import Organization
 from core.channels.name import OCCUPANCY
 from core.channels.occupancy import Agenda, Level, Watched, occupancy_data
-from core.errors import TidingsError
+from core.errors import Code, TidingsError
 from core.ports import Clock, Entropy, StreamWriter
 from core.streams.command import Command, Publish
 from core.streams.outcome import Committed
@@ -182,7 +182,7 @@ class Occupancy:
         """Return an organization; None: it is not served any more.
 
         Raises:
-            TidingsError: it can't be read now.
+            TidingsError: it can't be read, now or by this release.
         """
         try:
             return await self._authenticator.organization(organization_id)
@@ -190,6 +190,10 @@ class Occupancy:
             if error.row.retry != "never":
                 raise
             return None
+        except Exception as error:
+            # Logged whole: what one organization has stored must not silence all others.
+            self._journal.exception("organization.unread", organization_id=organization_id.hex())
+            raise TidingsError(Code.INTERNAL) from error
 
     def _is_told_of(self, organization: Organization, channel: str) -> bool:
         options = organization.channels.options_of(channel, self._types)
@@ -243,12 +247,18 @@ class Occupancy:
                 yield channels
 
     async def _forget_unless_told_of(self, watched: Watched) -> None:
-        organization = await self._organization(watched[0])
+        try:
+            organization = await self._organization(watched[0])
+        except TidingsError:
+            return  # that of others is walked through all the same
         if organization is None or not self._is_told_of(organization, watched[1]):
             await self._board.forget(watched)
 
     async def _present(self, organization_id: bytes) -> AsyncIterator[list[Watched]]:
-        organization = await self._organization(organization_id)
+        try:
+            organization = await self._organization(organization_id)
+        except TidingsError:
+            return  # as above
         if organization is None:
             return
         rules = organization.channels

@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import orjson
 
+from adapters.postgres.streams import LogReader
 from core.auth.scopes import ALL
+from core.streams.event import Head
+from gateway.realtime.event_stream import Events
 from tests.helpers.loop import run
+from tests.helpers.memory_log import ORG, MemoryLog
 from tests.helpers.owners import publish
 from tests.helpers.realtime import ANSWER_S, Realtimes, realtime_of
+from tests.helpers.replica import MemoryReplica, turns
 
 
 class Stream:
@@ -133,5 +138,52 @@ def test_a_key_without_the_scope_and_another_organization_see_nothing(database_u
                 await write(system, 1)
                 await system.owner.submit(publish(other.organization_id, "news", b'"theirs"'))
                 assert (await theirs.next())[1]["data"]["object"]["data"] == "theirs"
+
+    run(scenario())
+
+
+class Reading:
+    """One reader of a log in memory, which memory of the replica has lost but for the newest event."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog()
+        self.replica = MemoryReplica(self.log, recent_bytes_max=1)
+        self.feed = self.replica.parts.hub.join(ORG)
+        self.events = Events(self.feed, cast("LogReader", self.log), ())
+
+    async def answered(self, awaited: Any) -> Any:
+        """Return what is answered when the log answers."""
+        asking = asyncio.ensure_future(awaited)
+        await turns(2)
+        self.log.gate.open_all()
+        return await asking
+
+
+def test_what_is_past_its_retention_before_it_was_read_is_not_left_out_silently() -> None:
+    async def scenario(expired: int) -> None:
+        reading = Reading()
+        await reading.answered(reading.events.begin(None))
+        for _ in range(4):
+            reading.log.publish("news")
+        reading.log.expired = expired
+        assert await reading.answered(reading.events.next()) == b""
+        assert reading.events.is_over  # else it would go on behind the hole, or ask again at once and for ever
+
+    for expired in (2, 4):
+        run(scenario(expired))
+
+
+def test_a_page_of_another_log_is_not_shown_under_the_positions_of_this_one() -> None:
+    async def scenario() -> None:
+        reading = Reading()
+        await reading.answered(reading.events.begin(None))
+        for _ in range(3):
+            reading.log.publish("news")
+        page = asyncio.ensure_future(reading.events.next())
+        await turns(2)
+        reading.feed.on_head(Head(ORG, "epochtwo", 3))
+        reading.log.gate.open_all()
+        assert await page == b""
+        assert reading.events.is_over
 
     run(scenario())

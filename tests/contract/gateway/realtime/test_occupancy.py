@@ -19,6 +19,7 @@ from adapters.postgres.codec import to_uuid
 from adapters.postgres.namespaces import RuleStore
 from adapters.postgres.pool import Database
 from adapters.postgres.sealing import Sealer
+from adapters.redis.entries import channel_key
 from adapters.redis.occupancy import OccupancyBoard
 from adapters.redis.presence import PresenceReader
 from core.channels.name import OCCUPANCY
@@ -27,7 +28,7 @@ from core.instants import parse_instant
 from core.ports import StreamWriter
 from core.streams.command import Command
 from core.streams.outcome import Outcome, Unknown
-from gateway.auth import Authenticator
+from gateway.auth import LOOK_S, Authenticator
 from gateway.realtime.occupancy import TELLING_MAX, Occupancy
 from settings import Api, Presence
 from settings import Occupancy as OccupancySettings
@@ -380,5 +381,27 @@ def test_a_suspended_organization_stops_nobody_else(database_url: str) -> None:
             await crowd.leave("a", "room:1", organization_id=other)
             await enter(crowd, world, "a")
             await becomes(world.last, 1)
+
+    run(scenario())
+
+
+def test_an_organization_that_can_not_be_read_stops_nobody_else(database_url: str) -> None:
+    async def scenario() -> None:
+        async with world_of(database_url) as world, replica_of(world, reconcile_s=0.05) as crowd:
+            other = (await world.store.create_organization("other", "test")).organization_id
+            await world.namespace("room", TOLD_OF, other)
+            await crowd.enter("a", "room:1", organization_id=other)
+            await becomes(lambda: world.levels(organization_id=other), [1])
+            await world.database.execute(
+                "UPDATE organizations SET token_secret_sealed = $2 WHERE organization_id = $1",
+                to_uuid(other),
+                bytes(40),
+            )
+            await asyncio.sleep(2 * LOOK_S)  # until then it is known as it was
+            await crowd.leave("a", "room:1", organization_id=other)
+            await enter(crowd, world, "a")
+            await becomes(world.last, 1)
+            await world.server.ask("DEL", channel_key(world.org, "room:1"))  # which nobody notices
+            await becomes(world.last, 0)
 
     run(scenario())
