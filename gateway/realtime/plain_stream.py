@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+import structlog
+
 from core.auth.principal import Principal
 from core.errors import Code, TidingsError, bad_parameter
 from core.streams.position import Position, parse_position
@@ -118,13 +120,20 @@ class PlainStreams:
 
     async def _look(self) -> None:
         """End, while there are readers, those whose key was taken back or has expired."""
-        authenticator, clock = self.replica.authenticator, self.replica.clock
+        clock = self.replica.clock
         while self._open:
             await clock.sleep(LOOK_S)
             for reader, principal in list(self._open.items()):
                 is_over = principal.expires_at is not None and principal.expires_at <= clock.now()
-                if is_over or not await authenticator.still_valid(principal):
+                if is_over or not await self._may_stay(principal):
                     reader.end()
+
+    async def _may_stay(self, principal: Principal) -> bool:
+        try:
+            return await self.replica.authenticator.still_valid(principal)
+        except Exception:  # noqa: BLE001 (logged whole: what one organization has stored must not shield others)
+            structlog.get_logger().exception("stream.unread", organization_id=principal.organization_id.hex())
+            return True
 
 
 def position_asked(exchange: Exchange, query: Mapping[str, str]) -> Position | None:

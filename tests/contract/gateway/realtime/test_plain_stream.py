@@ -179,6 +179,28 @@ def test_a_reader_whose_key_was_taken_back_is_let_go() -> None:
     run(scenario())
 
 
+def test_a_reader_whose_standing_can_not_be_read_once_is_looked_at_again_and_so_are_all_others() -> None:
+    async def scenario() -> None:
+        async with letters() as system, raw(system.port, request()) as reader:
+            await reader.head()
+            await reader.part()
+            stored, looks = system.store.is_active_key, 0
+
+            async def is_active_key(organization_id: bytes, api_key_id: bytes) -> bool:
+                nonlocal looks
+                looks += 1
+                if looks == 1:
+                    raise ValueError  # what only a newer release can read
+                return await stored(organization_id, api_key_id)
+
+            system.store.is_active_key = is_active_key  # type: ignore[method-assign]  # what is stored changes
+            assert await eventually(lambda: looks > 1, within_s=5)
+            system.store.is_active = False
+            assert await reader.part() == b""
+
+    run(scenario())
+
+
 def test_a_reader_whose_key_expires_is_let_go() -> None:
     async def scenario() -> None:
         async with letters() as system:
