@@ -4,7 +4,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from core.errors import Code, TidingsError
 from core.limits.bucket import Bucket, Rate, take
@@ -62,7 +62,8 @@ class Admission:
     """Both gates of a replica, for all its transports.
 
     A transport asks `admit_address` before it opens a connection and holds the address while that is open;
-    a client asks `admit_connect` when it knows whose it is, and holds the organization until it ends.
+    a client asks `admit_connect` when it knows whose it is, and holds the organization until it ends. Readers
+    of plain streams are counted like clients.
     """
 
     def __init__(self, settings: Realtime, clock: Clock) -> None:
@@ -104,9 +105,9 @@ class Admission:
         self._organizations.release(organization_id)
 
 
-def refusal(code: Code) -> TidingsError:
-    """Return the error that a request gets whose address was not admitted."""
-    policies: Any = ["address"]
+def refusal(code: Code, policy: Literal["address", "organization"] = "address") -> TidingsError:
+    """Return the error that a request gets which one of the gates did not admit."""
+    policies: Any = [policy]
     return TidingsError(code, **{"violated-policies": policies})
 
 

@@ -5,7 +5,8 @@ retention. What is shown of the log is a `Source`.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import structlog
@@ -14,6 +15,7 @@ from core.auth.principal import Principal
 from core.errors import Code, TidingsError, bad_parameter
 from core.streams.position import Position, parse_position
 from gateway.auth import LOOK_S, require
+from gateway.realtime.admission import refusal
 from gateway.realtime.exchange import Exchange
 from gateway.realtime.heartbeat import Heartbeat
 from gateway.realtime.parts import Replica
@@ -80,19 +82,35 @@ class PlainStreams:
         """Answer one request until its reader leaves, or may not stay.
 
         Raises:
-            TidingsError: `capacity_reduced`; as `Source.begin`.
+            TidingsError: `capacity_reduced`, `rate_limited`, `concurrency_limited`; as `Source.begin`.
         """
         try:
-            if len(self._open) >= self.replica.settings.connections_max:
-                raise TidingsError(Code.CAPACITY_REDUCED, "This replica holds as many streams as it may.")
-            await source.begin(asked)
-            await exchange.begin(200, HEADERS)
-            if exchange.method == "HEAD":
-                await exchange.end()
-                return
-            await self._stream(exchange, principal, source)
+            with self._admitted(exchange.address, principal.organization_id):
+                await source.begin(asked)
+                await exchange.begin(200, HEADERS)
+                if exchange.method == "HEAD":
+                    await exchange.end()
+                    return
+                await self._stream(exchange, principal, source)
         finally:
             source.close()
+
+    @contextmanager
+    def _admitted(self, address: str, organization_id: bytes) -> Iterator[None]:
+        admission = self.replica.admission
+        if len(self._open) >= self.replica.settings.connections_max:
+            raise TidingsError(Code.CAPACITY_REDUCED, "This replica holds as many streams as it may.")
+        if (refused := admission.admit_address(address)) is not None:
+            raise refusal(refused)
+        if (refused := admission.admit_connect(organization_id)) is not None:
+            raise refusal(refused, "organization")
+        admission.hold_address(address)
+        admission.hold_connect(organization_id)
+        try:
+            yield
+        finally:
+            admission.release_address(address)
+            admission.release_connect(organization_id)
 
     async def _stream(self, exchange: Exchange, principal: Principal, source: Source) -> None:
         heartbeat = Heartbeat(self.replica, exchange)

@@ -226,6 +226,30 @@ def test_a_replica_has_so_many_readers_and_lets_all_of_them_go() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"address_connects_burst": 1, "address_connects_per_s": 0.1},
+        {"address_connections_max": 1},
+        {"organization_connects_burst": 1, "organization_connects_per_s": 0.1},
+        {"organization_connections_max": 1},
+    ],
+)
+def test_readers_of_one_address_or_organization_are_limited_like_clients(limit: dict[str, float]) -> None:
+    async def scenario() -> None:
+        async with letters(**limit) as system:
+            async with raw(system.port, request()) as reader:
+                await reader.head()
+                assert (await ask(system.port, "GET", "/", authorization=f"Bearer {KEY}")).status == 429
+            admission = system.replica.admission
+            if "connections_max" in "".join(limit):  # what is held is let go with its reader
+                assert await eventually(
+                    lambda: not (admission.admit_address("127.0.0.1") or admission.admit_connect(ORG)), within_s=5
+                )
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("data", [b'{"a":1}', b'{"a":\r\n1}'])
 def test_an_event_has_its_position_and_one_line_of_data(data: bytes) -> None:
     assert event_of(Position("e", 7), data) == b'id: e:7\ndata: {"a":1}\n\n'
