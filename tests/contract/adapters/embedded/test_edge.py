@@ -338,6 +338,27 @@ WORDS = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length
 PROBLEM = WORDS.replace(b"text/plain", b"application/problem+json").replace(b"wrong", b"{}   ")
 
 
+@pytest.mark.parametrize("path", ["/v1/rooms", "/connection/sse", "/connection/websocket"])
+def test_where_a_client_comes_from_is_said_by_the_edge_alone(tmp_path: Path, path: str) -> None:
+    async def scenario() -> None:
+        async with edge_of(tmp_path) as front:
+            await front.get(
+                path,
+                **{
+                    "X-Forwarded-For": "192.0.2.1",
+                    "x-forwarded-host": "192.0.2.2",
+                    "X-Forwarded-Proto": "192.0.2.3",
+                    "Forwarded": "for=192.0.2.4",
+                    "X-Real-IP": "192.0.2.5",
+                },
+            )
+            head = front.backend.heads[-1].lower()
+            assert b"192.0.2." not in head
+            assert b"x-forwarded-for: 127.0.0.1\r\n" in head
+
+    run(scenario())
+
+
 def test_what_can_never_be_a_socket_is_told_by_a_problem(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with edge_of(tmp_path, WORDS) as edge:
