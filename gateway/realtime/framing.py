@@ -4,6 +4,7 @@ from typing import Final
 
 TEXT: Final = 0x81
 BINARY: Final = 0x82
+PONG: Final = 0x8A
 SHORT: Final = 125
 MEDIUM: Final = 0xFFFF
 
@@ -16,3 +17,8 @@ def framed(payload: bytes, *, binary: bool = False) -> bytes:
     if size <= MEDIUM:
         return bytes((first, 0x7E)) + size.to_bytes(2, "big") + payload
     return bytes((first, 0x7F)) + size.to_bytes(8, "big") + payload
+
+
+def pong_of(payload: bytes) -> bytes:
+    """Return the answer to a ping with this payload, which has at most 125 bytes (§5.5)."""
+    return bytes((PONG, len(payload))) + payload

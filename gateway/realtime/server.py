@@ -40,6 +40,9 @@ from settings import Settings
 SWEEP_S = 5.0
 LOOK_S = 1.0
 NODE_BYTES = 8
+UNREAD_BYTES_MAX = 65_536
+"""Held by the kernel for one socket, about. It is read at once, all frames in it are taken in one turn of the
+loop, and what reads them grows as large and stays so: left to itself Linux would make it megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,10 @@ class RealtimeServer:
         await self._roster.open()
         self._occupancy.open()
         await self._post.open(self._application.downstreams.deliver)
-        for listener in (websocket_socket, streams_socket):  # what it accepts inherits it
+        for listener in (websocket_socket, streams_socket):  # what it accepts inherits both
             unsent_bytes_max = self._replica.settings.kernel_unsent_bytes_max
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes_max)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES_MAX)
         self._serving = self._tasks.spawn("streams", self._streams.serve(sockets=[streams_socket]))
         self._websockets = await self._sockets.listen(websocket_socket)
 

@@ -12,6 +12,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport
 from core.connections.codes import CONNECTION_CLOSED, NO_PONG, SLOW
 from gateway.realtime.client import Client
 from gateway.realtime.forms import Form
+from gateway.realtime.framing import pong_of
 from gateway.realtime.lane import Wire
 from gateway.realtime.messages import (
     BINARY,
@@ -44,7 +45,7 @@ class WebSocket(WSListener):
 
     __slots__ = (
         "_address", "_awaits_pong", "_client", "_first", "_incoming", "_is_closing", "_listens", "_opening",
-        "_replica", "_transport", "_writer", "form", "wire",
+        "_pongs", "_replica", "_transport", "_writer", "form", "wire",
     )  # fmt: skip
 
     wire: Wire
@@ -66,6 +67,7 @@ class WebSocket(WSListener):
         self._first = first
         self._transport: WSTransport | None = None
         self._client: Client | None = None
+        self._pongs: list[bytes] | None = None
         self._is_closing = self._awaits_pong = False
         self._listens = True
 
@@ -173,7 +175,7 @@ class WebSocket(WSListener):
     def _control(self, transport: WSTransport, frame: WSFrame, client: Client, payload: bytes) -> None:
         match frame.msg_type:
             case WSMsgType.PING:
-                transport.send_pong(payload)
+                self._pong(payload)
             case WSMsgType.PONG if self._awaits_pong:  # others need no reason (RFC 6455 §5.5.3)
                 self._awaits_pong = False
                 if client.opening.has_native_pings:
@@ -183,8 +185,21 @@ class WebSocket(WSListener):
             case _:
                 return
 
+    def _pong(self, payload: bytes) -> None:
+        """Answer a ping; thousands may be read together, and have one write for their answers."""
+        if self._pongs is None:
+            self._pongs = []
+            asyncio.get_running_loop().call_soon(self._send_pongs)
+        self._pongs.append(pong_of(payload))
+
+    def _send_pongs(self) -> None:
+        pongs, self._pongs = self._pongs, None
+        if pongs and self._transport is not None and not self._transport.is_close_frame_sent:
+            self._writer.write(b"".join(pongs))
+
     def _answer_close(self, transport: WSTransport, code: int) -> None:
         """Answer at once; the session ends with this frame."""
+        self._send_pongs()
         self._lost()
         self._is_closing = True
         transport.send_close(code)  # type: ignore[arg-type]  # as above
@@ -192,6 +207,7 @@ class WebSocket(WSListener):
 
     def _fail(self, transport: WSTransport, violation: ViolationError) -> None:
         """Fail the connection (RFC 6455 §7.1.7): we say why, and read on only to let that arrive."""
+        self._send_pongs()
         self._lost()
         self._is_closing = True
         transport.send_close(violation.code, violation.reason)  # type: ignore[arg-type]  # as above

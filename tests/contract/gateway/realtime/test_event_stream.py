@@ -167,7 +167,9 @@ def test_what_is_past_its_retention_before_it_was_read_is_not_left_out_silently(
             reading.log.publish("news")
         reading.log.expired = expired
         assert await reading.answered(reading.events.next()) == b""
-        assert reading.events.is_over  # else it would go on behind the hole, or ask again at once and for ever
+        assert (
+            reading.events.is_over
+        )  # else it would go on behind the hole, or ask again at once and for ever
 
     for expired in (2, 4):
         run(scenario(expired))

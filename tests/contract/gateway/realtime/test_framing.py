@@ -6,7 +6,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from gateway.realtime.framing import framed
+from gateway.realtime.framing import framed, pong_of
 
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
@@ -34,3 +34,12 @@ def test_a_client_reads_one_message_of_the_same_kind_and_bytes(size: int, opcode
 def test_the_length_takes_the_fewest_bytes_that_hold_it(size: int, header: bytes) -> None:
     assert framed(b"x" * size)[: len(header)] == header
     assert len(framed(b"x" * size)) == len(header) + size
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", b"x" * 125])
+def test_a_client_reads_the_answer_to_its_ping(payload: bytes) -> None:
+    reader = ClientProtocol(parse_uri("ws://localhost/"), state=State.OPEN)
+    reader.receive_data(pong_of(payload))
+    (answer,) = reader.events_received()
+    assert isinstance(answer, Frame)
+    assert (answer.opcode, bytes(answer.data)) == (Opcode.PONG, payload)

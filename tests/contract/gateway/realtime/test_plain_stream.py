@@ -244,7 +244,8 @@ def test_readers_of_one_address_or_organization_are_limited_like_clients(limit: 
             admission = system.replica.admission
             if "connections_max" in "".join(limit):  # what is held is let go with its reader
                 assert await eventually(
-                    lambda: not (admission.admit_address("127.0.0.1") or admission.admit_connect(ORG)), within_s=5
+                    lambda: not (admission.admit_address("127.0.0.1") or admission.admit_connect(ORG)),
+                    within_s=5,
                 )
 
     run(scenario())

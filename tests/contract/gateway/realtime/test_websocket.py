@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from urllib.parse import quote
@@ -22,7 +24,7 @@ from core.streams.command import Command, Publish
 from gateway.realtime.compression import inflate
 from gateway.realtime.websocket import LINGER_S
 from tests.helpers.database import fresh_database
-from tests.helpers.frames import BINARY, CLOSE, PING, PONG, TEXT, Peer, frame
+from tests.helpers.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Peer, close, frame
 from tests.helpers.loop import run
 from tests.helpers.organizations import make_organization
 from tests.helpers.owners import publish
@@ -338,6 +340,46 @@ def test_what_is_no_request_to_connect_ends_a_socket_without_commands(
         peer.send(frame(TEXT, asked))
         end = peer.hear()
         assert (end.opcode, end.code) == (CLOSE, 3501)
+
+
+@pytest.mark.parametrize("opcode", [PING, PONG])
+def test_who_floods_its_socket_with_frames_keeps_nobody_waiting_for_long(
+    shared: Realtimes, opcode: int
+) -> None:
+    with Peer(port_of(shared)) as flood, Peer(port_of(shared)) as other:
+        flood.upgrade()
+        other.upgrade()
+        until, piece = time.monotonic() + 2, frame(opcode) * 10_000
+
+        def write() -> None:
+            while time.monotonic() < until:
+                flood.send(piece)
+            flood.send(close())
+
+        writing = threading.Thread(target=write)
+        reading = threading.Thread(target=lambda: deque(flood.rest(), 0))
+        for thread in (writing, reading):
+            thread.start()
+        waits = []
+        while time.monotonic() < until:
+            began_s = time.monotonic()
+            other.send(frame(PING, b"is anybody there?"))
+            assert other.hear().payload == b"is anybody there?"
+            waits.append(time.monotonic() - began_s)
+        for thread in (writing, reading):
+            thread.join()
+        assert max(waits) < 1, max(waits)
+
+
+def test_each_ping_is_answered_with_its_own_payload_also_before_a_close(shared: Realtimes) -> None:
+    pings = [frame(PING, b"%d" % number) for number in range(5)]
+    for last, code in ((close(1000), 1000), (frame(CONTINUATION), 1002)):
+        with Peer(port_of(shared)) as peer:
+            peer.upgrade()
+            peer.send(b"".join([*pings, last]))
+            *pongs, end = peer.rest()
+            assert [(one.opcode, one.payload) for one in pongs] == [(PONG, b"%d" % n) for n in range(5)]
+            assert (end.opcode, end.code) == (CLOSE, code)
 
 
 def test_a_socket_does_not_keep_the_headers_of_its_request(shared: Realtimes) -> None:
