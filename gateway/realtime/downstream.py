@@ -5,7 +5,7 @@ part that they read by itself. The upward half are requests of their own (`gatew
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from typing import Final
 
 from core.connections.codec import ProtocolError
@@ -26,6 +26,8 @@ NO_STORE: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 """Headers of an answer that nobody on the way may keep or hold back."""
+WAITING_MAX: Final = 256
+"""Calls of one organization that wait at its sessions here: they must not take up the way of all others."""
 
 
 class Downstream:
@@ -110,23 +112,29 @@ class Downstream:
         Raises:
             TidingsError: `capacity_reduced`, too many calls wait already, or this one has for too long.
         """
-        settings = self._replica.settings
         if not self._reads.is_set():
-            if self._calls >= settings.upstream_calls_max:
-                raise TidingsError(Code.CAPACITY_REDUCED)
-            self._calls += 1
-            try:
-                async with asyncio.timeout(settings.upstream_wait_s):
-                    while not self._reads.is_set():  # the first of those who waited may have filled it again
-                        await self._reads.wait()
-            except TimeoutError:
-                raise TidingsError(Code.CAPACITY_REDUCED) from None
-            finally:
-                self._calls -= 1
+            await self._wait_to_be_read()
         if self._is_lost:
             return False
         self.client.receive(message)
         return True
+
+    async def _wait_to_be_read(self) -> None:
+        settings, waiting = self._replica.settings, self._downstreams.waiting
+        owner = b"" if self.client.feed is None else self.client.feed.organization_id
+        if self._calls >= settings.upstream_calls_max or waiting[owner] >= WAITING_MAX:
+            raise TidingsError(Code.CAPACITY_REDUCED)
+        self._calls += 1
+        waiting[owner] += 1
+        try:
+            async with asyncio.timeout(settings.upstream_wait_s):
+                while not self._reads.is_set():  # the first of those who waited may have filled it again
+                    await self._reads.wait()
+        except TimeoutError:
+            raise TidingsError(Code.CAPACITY_REDUCED) from None
+        finally:
+            self._calls -= 1
+            waiting -= Counter((owner,))  # which forgets those of whom none waits
 
     # --- the answer
 
@@ -187,6 +195,8 @@ class Downstreams:
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
+        self.waiting: Counter[bytes] = Counter()
+        """Calls that wait to be read, by organization."""
         self._sessions: dict[str, Downstream] = {}
 
     async def serve(

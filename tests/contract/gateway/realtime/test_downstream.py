@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
+import pytest
 
+from gateway.realtime import downstream
 from gateway.realtime.client import Client
 from gateway.realtime.origins import Origins
 from gateway.realtime.streams import Streams
 from tests.helpers.eventually import eventually
 from tests.helpers.loop import run
 from tests.helpers.memory_log import MemoryLog
-from tests.helpers.replica import MemoryReplica
+from tests.helpers.replica import OTHER_ORG, MemoryReplica, token_of
 from tests.helpers.streams import Talk, ask, raw, request_of, serving, talk
 
 SUBSCRIBE = {"id": 2, "subscribe": {"channel": "a"}}
@@ -98,6 +100,31 @@ def test_only_so_many_calls_of_a_session_wait() -> None:
             for call in waiting:
                 assert not call.done()
             system.client().end(3001)  # they are told now that nobody will take them
+            assert await asyncio.gather(*waiting) == [404, 404]
+
+    run(scenario())
+
+
+def test_only_so_many_calls_of_an_organization_wait_and_those_of_others_besides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(downstream, "WAITING_MAX", 1)
+
+    async def scenario() -> None:
+        async with (
+            held(pending_commands_max=1) as system,
+            talk(system.port, "") as ann,
+            talk(system.port, "") as bob,
+            talk(system.port, token_of("eve", OTHER_ORG)) as eve,
+        ):
+            for one in (ann, bob, eve):
+                await begun(one)
+            waiting = [asyncio.ensure_future(one.say(HISTORY)) for one in (ann, eve)]
+            await asyncio.sleep(0.05)
+            assert await bob.say(HISTORY) == 503
+            assert not any(call.done() for call in waiting)
+            for client in system.replica.clients.all():
+                client.end(3001)
             assert await asyncio.gather(*waiting) == [404, 404]
 
     run(scenario())
