@@ -80,7 +80,7 @@ def read_upgrade(target: bytes, headers: Headers) -> Upgrade:
         # A browser gives up when what it offered is not answered.
         subprotocol=next((known for known in (PROTOBUF, JSON) if known in offered), ""),
         has_native_pings=query.get("cf_ws_frame_ping_pong") == "true",
-        first=None if connect is None else connect.encode(),
+        first=connect.encode() if connect else None,  # an empty one says nothing, as in SSE
         extensions=",".join(headers.getall("Sec-WebSocket-Extensions", [])),
     )
 

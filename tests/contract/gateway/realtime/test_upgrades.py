@@ -87,6 +87,7 @@ def test_one_who_says_nothing_more_says_it_in_the_query() -> None:
     assert not upgrade.is_protobuf
     assert read(b"/connection/uni_websocket").first is None
     assert read(PATH + b"?cf_connect=%7B%7D").first is None
+    assert read(b"/connection/uni_websocket?cf_connect=").first is None
 
 
 @pytest.mark.parametrize("target", [PATH + b"/", PATH + b"//", PATH + b"/?a=1"])
