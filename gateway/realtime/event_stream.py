@@ -1,9 +1,10 @@
 """`GET /v1/events/stream`: the organization's log over SSE."""
 
+from itertools import accumulate
 from typing import Final
 
 from adapters.postgres.streams import LogReader
-from core.streams.event import Event
+from core.streams.event import Event, size_of
 from core.streams.event_object import event_object
 from core.streams.position import Position, require_readable
 from gateway.query import read_query
@@ -39,17 +40,19 @@ class EventStream:
         hub = self._streams.replica.hub
         feed = hub.join(principal.organization_id)
         try:
-            await self._streams.serve(exchange, principal, Events(feed, self._log, types), asked)
+            events = Events(feed, self._log, types, self._streams.replica.settings.page_bytes_max)
+            await self._streams.serve(exchange, principal, events, asked)
         finally:
             hub.leave(feed)
 
 
 class Events:
-    """The events of a feed, by `seq` (`plain_stream.Source`)."""
+    """The events of a feed, by `seq` (`plain_stream.Source`), in pages of `bytes_max` but for one event."""
 
-    def __init__(self, feed: Feed, log: LogReader, types: tuple[str, ...]) -> None:
+    def __init__(self, feed: Feed, log: LogReader, types: tuple[str, ...], bytes_max: int) -> None:
         self._feed = feed
         self._log = log
+        self._bytes_max = bytes_max
         self._types = types
         self._prefixes = tuple(name[:-1] for name in types if name.endswith(".*"))
         self._epoch = ""
@@ -93,8 +96,15 @@ class Events:
         feed = self._feed
         events = feed.recent.after_seq(self._seq, PAGE)
         if events is not None:
-            return events
-        return await self._log.events(feed.organization_id, after_seq=self._seq, up_to_seq=up_to, limit=PAGE)
+            ends = accumulate(map(size_of, events))
+            return events[: 1 + sum(end < self._bytes_max for end in ends)]
+        return await self._log.events(
+            feed.organization_id,
+            after_seq=self._seq,
+            up_to_seq=up_to,
+            limit=PAGE,
+            bytes_max=self._bytes_max,
+        )
 
     def _is_wanted(self, event: Event) -> bool:
         return not self._types or event.type in self._types or event.type.startswith(self._prefixes)

@@ -179,9 +179,10 @@ class MemoryLog:
     # The methods of `LogReader` and `ChannelReader`.
 
     async def events(
-        self, _organization_id: bytes, *, after_seq: int, up_to_seq: int, limit: int
+        self, _organization_id: bytes, *, after_seq: int, up_to_seq: int, limit: int, bytes_max: int = 2**62
     ) -> list[Event]:
         await self.gate.passed()
+        limit = min(limit, bytes_max)  # of one byte each
         return self.log[max(after_seq, self.expired) : min(up_to_seq, after_seq + limit)]
 
     async def page(

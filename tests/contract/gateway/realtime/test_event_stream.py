@@ -10,7 +10,7 @@ import orjson
 
 from adapters.postgres.streams import LogReader
 from core.auth.scopes import ALL
-from core.streams.event import Head
+from core.streams.event import EVENT_BYTES, Head
 from gateway.realtime.event_stream import Events
 from tests.helpers.loop import run
 from tests.helpers.memory_log import ORG, MemoryLog
@@ -145,11 +145,11 @@ def test_a_key_without_the_scope_and_another_organization_see_nothing(database_u
 class Reading:
     """One reader of a log in memory, which memory of the replica has lost but for the newest event."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, recent_bytes_max: int = 1, bytes_max: int = 1_000) -> None:
         self.log = MemoryLog()
-        self.replica = MemoryReplica(self.log, recent_bytes_max=1)
+        self.replica = MemoryReplica(self.log, recent_bytes_max=recent_bytes_max)
         self.feed = self.replica.parts.hub.join(ORG)
-        self.events = Events(self.feed, cast("LogReader", self.log), ())
+        self.events = Events(self.feed, cast("LogReader", self.log), (), bytes_max)
 
     async def answered(self, awaited: Any) -> Any:
         """Return what is answered when the log answers."""
@@ -173,6 +173,21 @@ def test_what_is_past_its_retention_before_it_was_read_is_not_left_out_silently(
 
     for expired in (2, 4):
         run(scenario(expired))
+
+
+def test_a_page_has_a_limit_in_bytes_wherever_it_comes_from() -> None:
+    async def scenario(recent_bytes_max: int, bytes_max: int) -> None:
+        reading = Reading(recent_bytes_max=recent_bytes_max, bytes_max=bytes_max)
+        await reading.answered(reading.events.begin(None))
+        for _ in range(5):
+            reading.log.publish("news")
+        pages = []
+        while page := await reading.answered(reading.events.next()):
+            pages.append(page.count(b"data: "))
+        assert pages == [2, 2, 1]
+
+    run(scenario(1, 2))  # the log in memory counts a byte for each
+    run(scenario(1_000_000, EVENT_BYTES + 2))
 
 
 def test_a_page_of_another_log_is_not_shown_under_the_positions_of_this_one() -> None:
