@@ -277,6 +277,7 @@ class Feed:
                 after_seq=self.next_seq - 1,
                 up_to_seq=self._announced,
                 limit=GAP_PAGE,
+                bytes_max=self._settings.recent_bytes_max,
             )
         except (TidingsError, OSError) as error:
             self._log.warning("gap.unread", error=str(error))

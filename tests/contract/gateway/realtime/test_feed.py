@@ -307,6 +307,26 @@ def test_while_the_log_cannot_be_read_it_is_tried_again() -> None:
     run(scenario())
 
 
+def test_a_gap_is_read_in_pages_that_memory_can_hold() -> None:
+    async def scenario() -> None:
+        log = MemoryLog()
+        replica = MemoryReplica(log, recent_bytes_max=2)  # the log in memory counts a byte for each event
+        feed = replica.parts.hub.join(ORG)
+        for _ in range(5):
+            log.commit("a")
+        log.announce(5)
+        reached = []
+        while feed.next_seq <= 5:
+            await turns(3)
+            assert log.gate.open(0)
+            await turns(3)
+            reached.append(feed.next_seq - 1)
+        assert reached == [2, 4, 5]
+        await replica.tasks.close()
+
+    run(scenario())
+
+
 def test_a_hole_in_a_channel_is_told_to_everybody(database_url: str) -> None:
     async def scenario() -> None:
         async with world_of(database_url) as world:
