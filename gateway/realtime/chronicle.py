@@ -172,7 +172,10 @@ class Chronicle:
             pending = _Pending(feed.organization_id, asking.principal.id, [])
             self._pending[client.client_id] = pending
         pending.steps.append(step)
-        self._count += 1
+        if len(pending.steps) > self._settings.steps_max + 1:  # of so many only the newest would be kept
+            del pending.steps[1 if type(pending.steps[0]) is Came else 0]
+        else:
+            self._count += 1
 
     def _came(self, client: Traveller, at: int, *, is_retold: bool) -> Came:
         asking = client.connection.asking

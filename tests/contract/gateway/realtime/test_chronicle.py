@@ -304,6 +304,26 @@ def test_with_too_much_waiting_all_is_dropped_and_made_up_for() -> None:
     run(scenario())
 
 
+def test_one_client_that_does_much_brings_nobody_into_doubt() -> None:
+    async def scenario() -> None:
+        meeting = Told(journeys={"pending_steps_max": 20, "steps_max": 10})
+        busy, _ = await meeting.connect(token=token_of("busy"))
+        ann, _ = await meeting.connect(token=token_of("ann"))
+        for number in range(50):
+            say(busy, {"subscribe": {"channel": f"$closed:{number}"}})
+            await turns(1)
+        assert [type(step) for step in await meeting.steps_of(ann)] == [Came]
+        came, *refused = await meeting.steps_of(busy)
+        assert isinstance(came, Came)
+        assert [step.channel for step in refused if isinstance(step, Refused)] == [
+            f"$closed:{number}" for number in range(40, 50)
+        ]
+        assert meeting.replica.chronicle.dropped == 0
+        await meeting.end()
+
+    run(scenario())
+
+
 def test_a_client_that_is_catching_up_is_told_of_anew_when_it_is_live() -> None:
     async def scenario() -> None:
         meeting = Told()
