@@ -1,11 +1,14 @@
 """Reads who is where, as the replicas have written it down."""
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from adapters.redis.client import Cache, CacheError, Command
+from adapters.redis.client import CONNECTIONS_MAX, TIMEOUT_S, Cache, CacheError, Command
 from adapters.redis.entries import (
     ALIVE,
     CLIENTS,
@@ -35,6 +38,8 @@ PAGE: Final = 1_000
 """Names that are read at a time."""
 PAGES_MAX: Final = 20
 """Of channels that are looked at for one answer, whether they fit a pattern or not."""
+QUESTIONS_MAX: Final = CONNECTIONS_MAX // 4
+"""Of one organization at a time; more wait for one to end, and others' do not wait for them."""
 LOST_S: Final = 1.0
 """How long the replicas that were found lost are believed to be the only ones."""
 
@@ -69,6 +74,8 @@ class PresenceReader:
         self._clock = clock
         self._lost: frozenset[str] = frozenset()
         self._lost_until_s = 0.0
+        self._turns: dict[bytes, asyncio.Semaphore] = {}
+        self._askers: Counter[bytes] = Counter()
 
     async def members(
         self, organization_id: bytes, channel: str, *, limit: int, bytes_max: int, cursor: str = ""
@@ -83,6 +90,12 @@ class PresenceReader:
             cursor: the `next_cursor` of the page before. Page by page, whoever is there from the first to the
                 last is given once.
         """
+        async with self._turn(organization_id):
+            return await self._members(organization_id, channel, limit, bytes_max, cursor)
+
+    async def _members(
+        self, organization_id: bytes, channel: str, limit: int, bytes_max: int, cursor: str
+    ) -> Members:
         lost, page = await self.lost_tags(), min(limit + 1, PAGE)
         found: dict[str, ClientInfo] = {}
         while True:
@@ -109,9 +122,10 @@ class PresenceReader:
     async def count(self, organization_id: bytes, channel: str) -> PresenceCount:
         """Return how many are in a channel; costs the same however many they are."""
         key = channel_key(organization_id, channel)
-        lost = sorted(await self.lost_tags())
-        fields = (CLIENTS, USERS, *map(held_field, lost))
-        (counts,) = await self._ask([("HMGET", key, *fields)])
+        async with self._turn(organization_id):
+            lost = sorted(await self.lost_tags())
+            fields = (CLIENTS, USERS, *map(held_field, lost))
+            (counts,) = await self._ask([("HMGET", key, *fields)])
         clients, users, *gone = (int(count or 0) for count in counts)
         clients -= sum(gone)
         return PresenceCount(clients, min(users, clients))
@@ -127,6 +141,10 @@ class PresenceReader:
             limit: the most channels; there may be fewer, even though a page follows.
             cursor: the `next_cursor` of the page before.
         """
+        async with self._turn(organization_id):
+            return await self._channels(organization_id, pattern, limit, cursor)
+
+    async def _channels(self, organization_id: bytes, pattern: str, limit: int, cursor: str) -> Occupied:
         fits, begin = matcher(pattern), beginning(pattern)
         found: dict[str, int] = {}
         for _ in range(PAGES_MAX):
@@ -171,6 +189,26 @@ class PresenceReader:
             self._lost = frozenset(tag.decode() for tag in (*silent, *lost))
             self._lost_until_s = now_s + LOST_S
         return self._lost
+
+    @asynccontextmanager
+    async def _turn(self, organization_id: bytes) -> AsyncIterator[None]:
+        """Wait until an organization may ask one more question."""
+        turns = self._turns.setdefault(organization_id, asyncio.Semaphore(QUESTIONS_MAX))
+        self._askers[organization_id] += 1
+        try:
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    await turns.acquire()
+            except TimeoutError:
+                raise TidingsError(Code.UNAVAILABLE, "Presence is asked for too often.") from None
+            try:
+                yield
+            finally:
+                turns.release()
+        finally:
+            self._askers[organization_id] -= 1
+            if not self._askers[organization_id]:
+                del self._askers[organization_id], self._turns[organization_id]
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
         try:

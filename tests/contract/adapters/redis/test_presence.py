@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.redis.presence import HIDDEN, MEMBER_BYTES, PAGE, PresenceReader
+from adapters.redis import presence
+from adapters.redis.presence import HIDDEN, MEMBER_BYTES, PAGE, QUESTIONS_MAX, PresenceReader
 from core.connections.frames import PresenceCount
 from core.errors import Code, TidingsError
 from tests.helpers.cache import cache_server
@@ -179,5 +180,39 @@ def test_a_cache_that_does_not_answer_is_unavailable() -> None:
             with pytest.raises(TidingsError) as raised:
                 await reader.count(ORG, "news")
             assert raised.value.code is Code.UNAVAILABLE
+
+    run(scenario())
+
+
+def test_the_questions_of_one_organization_do_not_keep_those_of_another_waiting() -> None:
+    async def scenario() -> None:
+        async with cache_server() as server, reader_of(server) as reader:
+            many = [asyncio.ensure_future(reader.count(ORG, f"c{number}")) for number in range(400)]
+            await asyncio.sleep(0)
+            await reader.count(OTHER, "news")
+            await reader.members(OTHER, "news", limit=10, bytes_max=EVERYTHING)
+            await reader.channels(OTHER, limit=10)
+            assert sum(one.done() for one in many) < 200
+            assert await asyncio.gather(*many) == [PresenceCount(0, 0)] * 400  # and each has its turn
+
+    run(scenario())
+
+
+def test_who_has_no_turn_in_time_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "TIMEOUT_S", 0.1)
+
+    async def scenario() -> None:
+        async with cache_server() as server, reader_of(server) as reader:
+            await reader.count(ORG, "news")
+            server.pause()
+            asked = [reader.count(ORG, "news") for _ in range(QUESTIONS_MAX + 1)]
+            *first, last = (asyncio.ensure_future(one) for one in asked)
+            with pytest.raises(TidingsError) as caught:
+                await last
+            assert caught.value.code is Code.UNAVAILABLE
+            assert not any(one.done() for one in first)
+            server.go_on()
+            assert await asyncio.gather(*first) == [PresenceCount(0, 0)] * QUESTIONS_MAX
+            assert await reader.count(ORG, "news") == PresenceCount(0, 0)
 
     run(scenario())
