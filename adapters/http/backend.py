@@ -14,7 +14,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
-from adapters.http.addresses import public_socket
+from adapters.http.connections import Connector
 from adapters.http.resolver import Resolver, Threads
 from adapters.telemetry.tasks import Tasks
 from core.connections.backend import BackendAnswer, BackendEvent, answer_of, body_of
@@ -227,11 +227,12 @@ class Backends:
         return bytes(body)
 
     def _session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = Connector(
+            Resolver(self._threads),
+            body_bytes_max=self._settings.answer_bytes_max,
+            private=self._settings.private,
             limit=self._settings.connections_max,
             keepalive_timeout=KEEP_ALIVE_S,
-            resolver=Resolver(self._threads),
-            socket_factory=None if self._settings.private else public_socket,
         )
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False

@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 import structlog
 
-from adapters.http.addresses import public_socket
+from adapters.http.connections import Connector
 from adapters.http.resolver import Resolver, Threads
 from adapters.telemetry.tasks import Tasks
 from core.auth.jwt import Jwt
@@ -133,11 +133,12 @@ class KeySets:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # made on the loop that uses it
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=Connector(
+                    Resolver(self._threads, REQUESTS_MAX),
+                    body_bytes_max=self._settings.jwks_bytes_max,
+                    private=self._settings.jwks_private,
                     limit=REQUESTS_MAX,
                     force_close=True,
-                    resolver=Resolver(self._threads, REQUESTS_MAX),
-                    socket_factory=None if self._settings.jwks_private else public_socket,
                 ),
                 timeout=aiohttp.ClientTimeout(total=self._settings.jwks_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
