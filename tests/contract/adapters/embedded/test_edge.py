@@ -355,6 +355,7 @@ def test_where_a_client_comes_from_is_said_by_the_edge_alone(tmp_path: Path, pat
             head = front.backend.heads[-1].lower()
             assert b"192.0.2." not in head
             assert b"x-forwarded-for: 127.0.0.1\r\n" in head
+            assert b"x-real-ip: 127.0.0.1\r\n" in head
 
     run(scenario())
 
