@@ -23,12 +23,16 @@ class Answer:
 
 
 class Encoding(Protocol):
-    """`ping` and `pong` are whole frames, as they come from the server and go to it."""
+    """`ping` and `pong` are whole frames, as they come from the server and go to it.
+
+    `sign` is a byte of a ping that stands nearly nowhere else.
+    """
 
     name: ClassVar[str]
     subprotocol: ClassVar[str]
     opcode: ClassVar[int]
     ping: ClassVar[bytes]
+    sign: ClassVar[bytes]
     pong: ClassVar[bytes]
 
     def payload(self, commands: Sequence[Command]) -> bytes:
@@ -47,6 +51,7 @@ class Json:
     subprotocol: ClassVar = ""
     opcode: ClassVar = 0x81
     ping: ClassVar = b"\x81\x02{}"
+    sign: ClassVar = b"\x02"
     pong: ClassVar = b"\x81\x82\0\0\0\0{}"
 
     def payload(self, commands: Sequence[Command]) -> bytes:
@@ -68,6 +73,7 @@ class Protobuf:
     subprotocol: ClassVar = "centrifuge-protobuf"
     opcode: ClassVar = 0x82
     ping: ClassVar = b"\x82\x01\0"
+    sign: ClassVar = b"\0"
     pong: ClassVar = b"\x82\x81\0\0\0\0\0"
 
     def payload(self, commands: Sequence[Command]) -> bytes:
