@@ -19,6 +19,8 @@ ERRORS: Final = {
     113: "concurrent pagination",
 }
 TEMPORARY: Final = frozenset({100, 111})
+EXPIRED: Final = frozenset({109, 110})
+"""A new token helps."""
 
 MESSAGE_TOO_BIG: Final = 1009
 CONNECTION_CLOSED: Final = 3000

@@ -12,6 +12,7 @@ from core.connections.codes import (
     BAD_REQUEST,
     CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
+    EXPIRED,
     INTERNAL,
     PERMISSION_DENIED,
     STALE,
@@ -23,7 +24,6 @@ from core.connections.membership import Membership
 from core.connections.moment import Moment
 from core.errors import REGISTRY, Code, TidingsError
 
-_EXPIRED: Final = frozenset({Code.CREDENTIAL_EXPIRED, Code.EXPIRED})
 _WITHOUT_REPLIES: Final = {
     103: PERMISSION_DENIED,
     109: CONNECTION_EXPIRED,
@@ -89,7 +89,7 @@ class Handshake:
     def refused(self, id_: int, error: TidingsError, now_s: float) -> Send | Close:
         """An expired credential may be renewed, a failure may pass; a bad credential ends the connection."""
         row = error.row
-        if error.code in _EXPIRED or row.retry != "never":
+        if row.realtime in EXPIRED or row.retry != "never":
             return self.failed(id_, ErrorReply(row.realtime), now_s)
         return Close(row.close)
 

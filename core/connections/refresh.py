@@ -3,12 +3,10 @@
 from core.auth.principal import Principal
 from core.connections.codes import BAD_REQUEST, CONNECTION_EXPIRED, INSUFFICIENT_STATE, INVALID_TOKEN
 from core.connections.effects import Close, Reauthenticate, Send
-from core.connections.frames import ErrorReply, Refresh
+from core.connections.frames import Refresh
 from core.connections.membership import Membership
 from core.connections.requests import refused
 from core.errors import Code, TidingsError
-
-_OURS = 100
 
 
 def refresh_of(command: Refresh, principal: Principal, *, is_limited: bool) -> Reauthenticate | Close:
@@ -32,7 +30,7 @@ def failure_of(id_: int, error: TidingsError) -> Send | Close:
     A failure of our own is answered as temporary; anything else ends the client for good.
     """
     if error.row.retry != "never":
-        return Send(id_, ErrorReply(_OURS))
+        return refused(id_, Code.INTERNAL)
     if error.code is Code.EXPIRED:
         return refused(id_, error.code)
     return Close(CONNECTION_EXPIRED if error.code is Code.CREDENTIAL_EXPIRED else INVALID_TOKEN)

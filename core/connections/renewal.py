@@ -4,16 +4,13 @@ A renewal may name no channel: its token does.
 """
 
 from core.connections.admission import Terms
-from core.connections.codes import BAD_REQUEST, INVALID_TOKEN, SUBSCRIPTION_EXPIRED
+from core.connections.codes import BAD_REQUEST, EXPIRED, INVALID_TOKEN, SUBSCRIPTION_EXPIRED
 from core.connections.effects import Close, Renew, Send
-from core.connections.frames import ErrorReply, SubRefresh, SubRefreshed
+from core.connections.frames import SubRefresh, SubRefreshed
 from core.connections.moment import Moment
 from core.connections.requests import refused
 from core.connections.subscriptions import Subscriptions
 from core.errors import Code, TidingsError
-
-_EXPIRED = frozenset({Code.CREDENTIAL_EXPIRED, Code.EXPIRED})
-_OURS = 100
 
 
 def renewal_of(subscriptions: Subscriptions, command: SubRefresh) -> Renew | Send | Close:
@@ -41,8 +38,8 @@ def renew(subscriptions: Subscriptions, command: SubRefresh, terms: Terms | None
 def failure_of(command: SubRefresh, error: TidingsError) -> Send | Close:
     """Return what comes of a new token that was refused; a failure of our own is answered as temporary."""
     if error.row.retry != "never":
-        return Send(command.id, ErrorReply(_OURS))
-    return Close(SUBSCRIPTION_EXPIRED if error.code in _EXPIRED else INVALID_TOKEN)
+        return refused(command.id, Code.INTERNAL)
+    return Close(SUBSCRIPTION_EXPIRED if error.row.realtime in EXPIRED else INVALID_TOKEN)
 
 
 def _problem(subscriptions: Subscriptions, id_: int, channel: str) -> Send | Close | None:
